@@ -1,0 +1,172 @@
+// Package subjects is the only place where a NATS subject, a stream, a bucket or a header of Weft's is spelled. A subject
+// ends in the channel's two tokens wherever it concerns a channel, so that `nats sub 'live.*.<user>.>'` and permissions
+// need no table.
+package subjects
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/weft-im/weft/fabric"
+)
+
+// Shard returns the shard of c among n: FNV-1a of the ChannelID, 64 bits, modulo n. It never changes for a fabric.
+func Shard(c fabric.ChannelID, n int) int {
+	if n <= 1 {
+		return 0
+	}
+	const offset, prime = 14695981039346656037, 1099511628211
+	h := uint64(offset)
+	for i := range len(c) {
+		h ^= uint64(c[i])
+		h *= prime
+	}
+	return int(h % uint64(n))
+}
+
+// Streams that hold a channel's log and the receipts of direct chats, one of each a shard.
+const (
+	msgStream  = "MSG_"
+	rcptStream = "RCPT_"
+)
+
+// MsgStream returns the name of the stream that holds the logs of a shard, RcptStream of the one with its receipts.
+func MsgStream(shard int) string  { return msgStream + strconv.Itoa(shard) }
+func RcptStream(shard int) string { return rcptStream + strconv.Itoa(shard) }
+
+// Log returns the subject of a channel's log.
+func Log(c fabric.ChannelID, shard int) string {
+	return "msg." + strconv.Itoa(shard) + "." + string(c)
+}
+
+// LogFilter returns what a shard's stream of logs binds, and LogRepublish the source and destination of its RePublish:
+// msg.<shard>.<a>.<b> appears as live.<a>.<b>.msg once it is stored.
+func LogFilter(shard int) string { return "msg." + strconv.Itoa(shard) + ".*.*" }
+
+func LogRepublish(shard int) (source, destination string) {
+	return LogFilter(shard), "live.{{wildcard(1)}}.{{wildcard(2)}}.msg"
+}
+
+// ChannelOfLog returns the channel whose log has this subject.
+func ChannelOfLog(subject string) (fabric.ChannelID, bool) {
+	rest, ok := strings.CutPrefix(subject, "msg.")
+	if !ok {
+		return "", false
+	}
+	_, channel, ok := strings.Cut(rest, ".")
+	return fabric.ChannelID(channel), ok
+}
+
+// Receipt returns the subject of a user's marks in a direct chat.
+func Receipt(c fabric.ChannelID, shard int, u fabric.UserID) string {
+	return "rcpt." + strconv.Itoa(shard) + "." + string(c) + "." + string(u)
+}
+
+// Receipts returns the subject that matches the marks of everybody in a direct chat.
+func Receipts(c fabric.ChannelID, shard int) string {
+	return "rcpt." + strconv.Itoa(shard) + "." + string(c) + ".*"
+}
+
+// ReceiptFilter returns what a shard's stream of receipts binds, and ReceiptRepublish its RePublish:
+// rcpt.<shard>.<low>.<high>.<user> appears as live.<low>.<high>.rcpt.<user>.
+func ReceiptFilter(shard int) string { return "rcpt." + strconv.Itoa(shard) + ".*.*.*" }
+
+func ReceiptRepublish(shard int) (source, destination string) {
+	return ReceiptFilter(shard), "live.{{wildcard(1)}}.{{wildcard(2)}}.rcpt.{{wildcard(3)}}"
+}
+
+// ChannelOfReceipt returns the channel and the user whose marks have this subject in the stream.
+func ChannelOfReceipt(subject string) (fabric.ChannelID, fabric.UserID, bool) {
+	rest, ok := strings.CutPrefix(subject, "rcpt.")
+	if !ok {
+		return "", "", false
+	}
+	_, rest, ok = strings.Cut(rest, ".")
+	i := strings.LastIndexByte(rest, '.')
+	if !ok || i < 0 {
+		return "", "", false
+	}
+	return fabric.ChannelID(rest[:i]), fabric.UserID(rest[i+1:]), true
+}
+
+// LiveOf returns the two subjects that bring an online user all that is live in direct chats, from either side of the
+// pair, and in the self channel.
+func LiveOf(u fabric.UserID) (low, high string) {
+	return "live." + string(u) + ".*.>", "live.*." + string(u) + ".>"
+}
+
+// Typing returns the subject on which a channel's members see who types. It is never stored.
+func Typing(c fabric.ChannelID) string { return "live." + string(c) + ".typing" }
+
+// Event is what a live subject carries.
+type Event string
+
+// The events of a channel, by the token after the channel in a live subject.
+const (
+	EventMessage Event = "msg"
+	EventReceipt Event = "rcpt"
+	EventTyping  Event = "typing"
+)
+
+// ParseLive takes a live subject apart: live.<a>.<b>.<event>[.<user>]. It allocates nothing.
+func ParseLive(subject string) (c fabric.ChannelID, e Event, u fabric.UserID, ok bool) {
+	rest, ok := strings.CutPrefix(subject, "live.")
+	if !ok {
+		return "", "", "", false
+	}
+	i := strings.IndexByte(rest, '.')
+	if i < 0 {
+		return "", "", "", false
+	}
+	j := strings.IndexByte(rest[i+1:], '.')
+	if j < 0 {
+		return "", "", "", false
+	}
+	j += i + 1
+	event, user, _ := strings.Cut(rest[j+1:], ".")
+	return fabric.ChannelID(rest[:j]), Event(event), fabric.UserID(user), true
+}
+
+// Presence returns the key in the presence bucket that says user u has sessions on an edge.
+func Presence(u fabric.UserID, edge string) string { return string(u) + "." + edge }
+
+// PresenceOf returns the subject that brings the changes of a user's presence on any edge, PresenceRepublish the
+// presence bucket's RePublish to it.
+func PresenceOf(u fabric.UserID) string { return "pres." + string(u) + ".*" }
+
+func PresenceRepublish() (source, destination string) {
+	return "$KV." + BucketPresence + ".>", "pres.>"
+}
+
+// ParsePresence takes a presence subject, pres.<user>.<edge>, or a key of the bucket, <user>.<edge>, apart.
+func ParsePresence(s string) (u fabric.UserID, edge string, ok bool) {
+	s = strings.TrimPrefix(s, "pres.")
+	user, edge, ok := strings.Cut(s, ".")
+	return fabric.UserID(user), edge, ok
+}
+
+// Revoked returns the key in the bucket of revoked devices.
+func Revoked(u fabric.UserID, d fabric.DeviceID) string { return string(u) + "." + string(d) }
+
+// Buckets.
+const (
+	BucketFabric   = "FABRIC"   // what is fixed when the fabric is created: its id, its shard count
+	BucketPresence = "PRESENCE" // <user>.<edge>: on which edges a user has sessions
+	BucketEdges    = "EDGES"    // <edge>: the edge's lease, which lapses by its TTL
+	BucketLastSeen = "LASTSEEN" // <user>: when they last were online, Unix milliseconds
+	BucketRevoked  = "REVOKED"  // <user>.<device>: kept for as long as an access token lives
+)
+
+// Headers that Weft sets or reads.
+const (
+	HeaderMsgID    = "Nats-Msg-Id"
+	HeaderSequence = "Nats-Sequence"
+	HeaderLastSeq  = "Nats-Last-Sequence"
+	HeaderTime     = "Nats-Time-Stamp"
+)
+
+// MsgID returns the id by which a stream knows a resend: the sender and the client's id of the message.
+func MsgID(from fabric.UserID, cid string) string { return string(from) + "." + cid }
+
+// ArchiveConsumer is the durable consumer with which the archive role reads a shard's logs.
+const ArchiveConsumer = "archive"
