@@ -1,0 +1,166 @@
+package natsconfig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/subjects"
+)
+
+// FabricConfig is what a fabric's streams and buckets are made from.
+type FabricConfig struct {
+	// Shards is how many streams hold the logs. It is fixed when the fabric is created: a later value is ignored in
+	// favour of the one in the bucket. 0 means 1.
+	Shards   int
+	Replicas int           // of every stream; 0 means 1
+	Window   time.Duration // how long the logs keep a message (SQL keeps all); 0 means DefaultWindow
+	Dedupe   time.Duration // how long a resend is known by its id; 0 means DefaultDedupe
+}
+
+// Defaults and lifetimes.
+const (
+	DefaultWindow = 30 * 24 * time.Hour
+	DefaultDedupe = 2 * time.Minute
+
+	// EdgeLease is how long an edge counts as alive after it last renewed its lease.
+	EdgeLease = 10 * time.Second
+	// RevokedFor is how long a revoked device is remembered on the edges: longer than an access token lives.
+	RevokedFor = 20 * time.Minute
+	// markerTTL is how long the marker of a deleted key stays, so that buckets with ever new keys don't grow.
+	markerTTL = time.Minute
+)
+
+// Fabric is what is fixed for a fabric.
+type Fabric struct {
+	ID     string
+	Shards int
+	Dedupe time.Duration
+}
+
+// Provision makes the fabric's streams and buckets where they are missing and brings those that are there to cfg. It
+// may run in several processes at once.
+func Provision(ctx context.Context, js jetstream.JetStream, cfg FabricConfig) (Fabric, error) {
+	if cfg.Shards == 0 {
+		cfg.Shards = 1
+	}
+	if cfg.Shards < 0 || cfg.Shards > fabric.MaxShards {
+		return Fabric{}, fmt.Errorf("shards: want 1 to %d, got %d", fabric.MaxShards, cfg.Shards)
+	}
+	if cfg.Replicas == 0 {
+		cfg.Replicas = 1
+	}
+	if cfg.Window == 0 {
+		cfg.Window = DefaultWindow
+	}
+	if cfg.Dedupe == 0 {
+		cfg.Dedupe = DefaultDedupe
+	}
+	if err := provisionBuckets(ctx, js, cfg); err != nil {
+		return Fabric{}, err
+	}
+	f, err := identify(ctx, js, cfg)
+	if err != nil {
+		return Fabric{}, err
+	}
+	for shard := range f.Shards {
+		for _, sc := range []jetstream.StreamConfig{logStream(shard, cfg), receiptStream(shard, cfg)} {
+			if _, err := js.CreateOrUpdateStream(ctx, sc); err != nil {
+				return Fabric{}, fmt.Errorf("stream %s: %w", sc.Name, err)
+			}
+		}
+	}
+	return f, nil
+}
+
+// identify reads the fabric's id and shard count, or fixes them if this is the first start.
+func identify(ctx context.Context, js jetstream.JetStream, cfg FabricConfig) (Fabric, error) {
+	kv, err := js.KeyValue(ctx, subjects.BucketFabric)
+	if err != nil {
+		return Fabric{}, fmt.Errorf("bucket %s: %w", subjects.BucketFabric, err)
+	}
+	once := func(key, value string) (string, error) {
+		if _, err := kv.Create(ctx, key, []byte(value)); err == nil {
+			return value, nil
+		} else if !errors.Is(err, jetstream.ErrKeyExists) {
+			return "", fmt.Errorf("fix the fabric's %s: %w", key, err)
+		}
+		e, err := kv.Get(ctx, key)
+		if err != nil {
+			return "", fmt.Errorf("read the fabric's %s: %w", key, err)
+		}
+		return string(e.Value()), nil
+	}
+	id, err := once("id", uuid.Must(uuid.NewV7()).String())
+	if err != nil {
+		return Fabric{}, err
+	}
+	text, err := once("shards", strconv.Itoa(cfg.Shards))
+	if err != nil {
+		return Fabric{}, err
+	}
+	shards, err := strconv.Atoi(text)
+	if err != nil || shards < 1 || shards > fabric.MaxShards {
+		return Fabric{}, fmt.Errorf("the fabric's shard count in bucket %s is %q: want 1 to %d",
+			subjects.BucketFabric, text, fabric.MaxShards)
+	}
+	return Fabric{ID: id, Shards: shards, Dedupe: cfg.Dedupe}, nil
+}
+
+func logStream(shard int, cfg FabricConfig) jetstream.StreamConfig {
+	source, destination := subjects.LogRepublish(shard)
+	return jetstream.StreamConfig{
+		Name:        subjects.MsgStream(shard),
+		Description: "the logs of this shard's channels",
+		Subjects:    []string{subjects.LogFilter(shard)},
+		Storage:     jetstream.FileStorage,
+		Replicas:    cfg.Replicas,
+		MaxAge:      cfg.Window,
+		MaxMsgSize:  fabric.MaxBodyBytes + 4<<10,
+		Duplicates:  cfg.Dedupe,
+		AllowDirect: true,
+		RePublish:   &jetstream.RePublish{Source: source, Destination: destination},
+	}
+}
+
+func receiptStream(shard int, cfg FabricConfig) jetstream.StreamConfig {
+	source, destination := subjects.ReceiptRepublish(shard)
+	return jetstream.StreamConfig{
+		Name:              subjects.RcptStream(shard),
+		Description:       "the receipts of this shard's direct chats: the latest marks of each member",
+		Subjects:          []string{subjects.ReceiptFilter(shard)},
+		Storage:           jetstream.FileStorage,
+		Replicas:          cfg.Replicas,
+		MaxMsgsPerSubject: 1,
+		MaxMsgSize:        4 << 10,
+		AllowDirect:       true,
+		RePublish:         &jetstream.RePublish{Source: source, Destination: destination},
+	}
+}
+
+func provisionBuckets(ctx context.Context, js jetstream.JetStream, cfg FabricConfig) error {
+	source, destination := subjects.PresenceRepublish()
+	for _, kc := range []jetstream.KeyValueConfig{
+		{Bucket: subjects.BucketFabric, Description: "what is fixed for this fabric", History: 1},
+		{Bucket: subjects.BucketEdges, Description: "the edges' leases", TTL: EdgeLease, LimitMarkerTTL: markerTTL},
+		{
+			Bucket: subjects.BucketPresence, Description: "on which edges a user has sessions", LimitMarkerTTL: markerTTL,
+			RePublish: &jetstream.RePublish{Source: source, Destination: destination},
+		},
+		{Bucket: subjects.BucketLastSeen, Description: "when a user was last online"},
+		{Bucket: subjects.BucketRevoked, Description: "devices that were revoked lately", TTL: RevokedFor},
+	} {
+		kc.Storage = jetstream.FileStorage
+		kc.Replicas = cfg.Replicas
+		if _, err := js.CreateOrUpdateKeyValue(ctx, kc); err != nil {
+			return fmt.Errorf("bucket %s: %w", kc.Bucket, err)
+		}
+	}
+	return nil
+}
