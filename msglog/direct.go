@@ -25,6 +25,7 @@ const (
 	retryPause = 100 * time.Millisecond // nobody answers while a leader is elected
 	apiDirect  = "$JS.API.DIRECT.GET."
 	apiInfo    = "$JS.API.STREAM.INFO."
+	apiGet     = "$JS.API.STREAM.MSG.GET." // by the leader, where a replica that is behind will not do
 )
 
 // getRequest is the request of the direct get API, $JS.API.DIRECT.GET.<stream>. What the fields mean together is told in
@@ -128,28 +129,39 @@ func (d *direct) get(ctx context.Context, stream string, req getRequest) (answer
 	if err != nil {
 		return answer{}, fmt.Errorf("encode request: %w", err)
 	}
-	var last error
+	var a answer
+	err = d.again(ctx, stream, func(ctx context.Context) error {
+		a, err = d.tryGet(ctx, stream, data, req.many())
+		return err
+	})
+	return a, err
+}
+
+// again does f until it succeeds or is refused, a bounded number of times.
+func (d *direct) again(ctx context.Context, stream string, f func(context.Context) error) error {
+	var err error
 	for try := range attempts {
 		if try > 0 {
 			select {
 			case <-time.After(retryPause):
 			case <-ctx.Done():
-				return answer{}, ctx.Err()
+				return fmt.Errorf("read stream %s: %w", stream, ctx.Err())
 			}
 		}
-		a, err := d.tryGet(ctx, stream, data, req.many())
-		switch {
-		case err == nil:
-			return a, nil
-		case ctx.Err() != nil:
-			return answer{}, fmt.Errorf("read stream %s: %w", stream, ctx.Err())
+		one, cancel := context.WithTimeout(ctx, attempt)
+		err = f(one)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("read stream %s: %w", stream, ctx.Err())
 		}
 		if status := (*StatusError)(nil); errors.As(err, &status) && status.Status != statusNobody {
-			return answer{}, err
+			return err
 		}
-		last = err
 	}
-	return answer{}, unavailable(stream, last)
+	return unavailable(stream, err)
 }
 
 func unavailable(stream string, cause error) error {
@@ -160,8 +172,6 @@ func unavailable(stream string, cause error) error {
 var errTorn = errors.New("a part of the answer is missing")
 
 func (d *direct) tryGet(ctx context.Context, stream string, data []byte, many bool) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, attempt)
-	defer cancel()
 	msgs, err := d.ask(ctx, apiDirect+stream, data, many)
 	if err != nil {
 		return answer{}, err

@@ -93,6 +93,21 @@ func TestHead(t *testing.T) {
 	want(2)
 }
 
+func TestFirst(t *testing.T) {
+	l, c := openLogs(t), newChannel()
+	for range 4 {
+		l.write(c, `{}`)
+	}
+	l.delete(2)
+	l.delete(4)
+	for from, want := range map[uint64]uint64{0: 1, 1: 1, 2: 3, 3: 3, 4: 0, 5: 0} {
+		got, err := l.First(t.Context(), subjects.MsgStream(0), from)
+		if err != nil || got != want {
+			t.Errorf("first from %d is %d (%v), want %d", from, got, err, want)
+		}
+	}
+}
+
 func TestHeadOfMissingStream(t *testing.T) {
 	l := openLogs(t)
 	_, err := l.Head(t.Context(), "MSG_99")
