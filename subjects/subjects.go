@@ -170,3 +170,7 @@ func MsgID(from fabric.UserID, cid string) string { return string(from) + "." + 
 
 // ArchiveConsumer is the durable consumer with which the archive role reads a shard's logs.
 const ArchiveConsumer = "archive"
+
+// KeySubject returns the subject of a bucket's key, and BucketStream the stream that a bucket is.
+func KeySubject(bucket, key string) string { return "$KV." + bucket + "." + key }
+func BucketStream(bucket string) string    { return "KV_" + bucket }

@@ -1,0 +1,123 @@
+package edge
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weft-im/weft/fabric"
+)
+
+// ServerName is what `info` tells clients they talk to.
+const ServerName = "weft/0.1"
+
+// heartbeat is how often a quiet connection is pinged, in seconds.
+const heartbeat = 25
+
+// greet opens the conversation with `info`.
+func (s *Session) greet() {
+	s.nonce = rand.Text()
+	info := struct {
+		Ev        string `json:"ev"`
+		Proto     int    `json:"proto"`
+		Server    string `json:"server"`
+		Nonce     string `json:"nonce"`
+		Heartbeat int    `json:"heartbeat"`
+		Limits    Limits `json:"limits"`
+	}{"info", 1, ServerName, s.nonce, heartbeat, s.edge.cfg.Limits}
+	b, err := json.Marshal(info)
+	if err != nil {
+		panic(fmt.Sprintf("info has a field that is not JSON: %v", err)) // a fixed struct of strings and numbers
+	}
+	s.push(b)
+}
+
+// hello signs the session in. A refused token ends the connection, a refused cursor doesn't: the client says hello
+// again without one.
+func (s *Session) hello(r *request) {
+	if s.member() != nil {
+		s.refuse(r.id, fabric.Errorf(fabric.CodeConflict, "hello was said already"))
+		return
+	}
+	claims, err := s.edge.authenticate(r.token)
+	if err == nil && claims.PublicKey != "" {
+		err = s.edge.verifier.VerifySignature(claims, s.nonce, r.sig)
+	}
+	if err != nil {
+		s.refuse(r.id, err)
+		code, why := closeUnauthorized, "not authenticated"
+		if errors.Is(err, errRevoked) {
+			code, why = closeRevoked, "the device was revoked"
+		}
+		s.close(code, why)
+		return
+	}
+	var from fabric.Position
+	if r.cursor != "" {
+		if from, err = fabric.DecodeCursor(s.edge.cfg.FabricID, s.edge.cfg.Shards, fabric.Cursor(r.cursor)); err != nil {
+			s.refuse(r.id, err)
+			return
+		}
+	}
+	if err := s.edge.enter(s, claims.User, claims.Device); err != nil {
+		s.refuse(r.id, err)
+		s.close(closeRestart, "cannot take sessions now: try again")
+		return
+	}
+	s.nonce = ""
+	s.reply(r.id, struct {
+		User    fabric.UserID   `json:"user"`
+		Device  fabric.DeviceID `json:"device"`
+		Session string          `json:"session"`
+		Now     int64           `json:"now"`
+	}{claims.User, claims.Device, s.id(), fabric.Millis(time.Now())})
+	e := s.edge
+	e.wg.Go(func() { s.resume(e.ctx, from) })
+}
+
+// enter makes s one of the user's sessions, catching up until its resume says otherwise.
+func (e *Edge) enter(s *Session, u fabric.UserID, d fabric.DeviceID) error {
+	s.device = d
+	s.mu.Lock()
+	if s.state != stateNew {
+		s.mu.Unlock()
+		return errSessionOver
+	}
+	s.state = stateReady
+	s.catching = &catchUp{}
+	s.mu.Unlock()
+	if err := e.hub.join(s, u, s.who.Store); err != nil {
+		return err
+	}
+	e.metrics.sessions.Inc()
+	e.presence.update(u)
+	// A revocation that came between the check of the token and the join would have found no session to end.
+	if e.revoked.has(u, d) {
+		s.close(closeRevoked, "the device was revoked")
+	}
+	if s.over() { // it ended before it was there to be taken out
+		e.leave(s)
+	}
+	return nil
+}
+
+// leave takes s out of the hub; the first call counts.
+func (e *Edge) leave(s *Session) {
+	m := s.member()
+	if m == nil {
+		return
+	}
+	last, was := e.hub.leave(s)
+	if !was {
+		return
+	}
+	e.metrics.sessions.Dec()
+	e.watches.remove(s, nil)
+	e.presence.update(m.id)
+	if last {
+		e.live.do(e.ctx, func() { e.live.forget(m) })
+		e.receipts.forget(m.id)
+	}
+}

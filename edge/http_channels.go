@@ -1,0 +1,85 @@
+package edge
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/weft-im/weft/contract"
+	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/subjects"
+)
+
+func (e *Edge) getChannels(r *http.Request, c caller) (int, any, error) {
+	limit, _, err := queryUint(r, "limit")
+	if err != nil {
+		return 0, nil, err
+	}
+	return e.ask(r, subjects.ChatsList, contract.ChatsListRequest{
+		User: c.user, Limit: int(min(limit, contract.MaxPage)), Cursor: r.URL.Query().Get("cursor"),
+	})
+}
+
+// readable returns the channel that the path names, if the caller may read it.
+func readable(r *http.Request, c caller) (fabric.ChannelID, error) {
+	channel, err := fabric.ParseChannelID(r.PathValue("id"))
+	if err != nil {
+		return "", err
+	}
+	return channel, mayRead(c.user, channel)
+}
+
+func (e *Edge) getMessages(r *http.Request, c caller) (int, any, error) {
+	channel, err := readable(r, c)
+	if err != nil {
+		return 0, nil, err
+	}
+	before, hasBefore, err := queryUint(r, "before")
+	if err != nil {
+		return 0, nil, err
+	}
+	after, hasAfter, err := queryUint(r, "after")
+	if err != nil {
+		return 0, nil, err
+	}
+	limit, _, err := queryUint(r, "limit")
+	if err != nil {
+		return 0, nil, err
+	}
+	if hasBefore && hasAfter {
+		return 0, nil, fabric.Errorf(fabric.CodeBadRequest, "before and after exclude each other")
+	}
+	req := contract.HistoryPageRequest{Channel: channel, Before: before, Limit: int(min(limit, contract.MaxPage))}
+	if hasAfter {
+		req.After = &after
+	}
+	return e.ask(r, subjects.HistoryPage, req)
+}
+
+func (e *Edge) getReceipts(r *http.Request, c caller) (int, any, error) {
+	channel, err := readable(r, c)
+	if err != nil {
+		return 0, nil, err
+	}
+	return e.ask(r, subjects.ChatsReceipts, contract.ChatsReceiptsRequest{User: c.user, Channel: channel})
+}
+
+// postMessage sends as the op does; the same cid again is the same message, with 200 instead of 201.
+func (e *Edge) postMessage(r *http.Request, c caller) (int, any, error) {
+	var body struct {
+		CID  string          `json:"cid"`
+		Kind string          `json:"kind"`
+		Body json.RawMessage `json:"body"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return 0, nil, err
+	}
+	stored, err := e.publish(r.Context(), c.user, r.PathValue("id"), body.CID, body.Kind, body.Body)
+	if err != nil {
+		return 0, nil, err
+	}
+	status := http.StatusCreated
+	if stored.Duplicate {
+		status = http.StatusOK
+	}
+	return status, stored.Sent, nil
+}

@@ -1,0 +1,183 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/weft-im/weft/contract"
+	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/service"
+	"github.com/weft-im/weft/subjects"
+)
+
+// catchUp is a session's resume: it reads what was missed, page by page, while live messages wait. Once a read reaches
+// the logs' heads, whatever was held and lies behind them follows, and the session is live. What both brought is
+// delivered once, because a read answers for everything up to the heads it names, and nothing behind them.
+type catchUp struct {
+	held      []heldMessage
+	heldBytes int
+	overflow  bool // held was dropped: read again from where the last read ended
+}
+
+type heldMessage struct {
+	shard int
+	seq   uint64
+	event []byte
+}
+
+// maxHeldBytes bounds the live messages that wait for a session's resume; past it the log is read once more instead.
+const maxHeldBytes = 256 << 10
+
+// message gives a live message to the session; had says that the session got it as the reply to its own send.
+func (s *Session) message(shard int, seq uint64, event []byte, had bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateReady || shard >= len(s.position) && s.catching == nil {
+		return
+	}
+	if c := s.catching; c != nil {
+		switch {
+		case c.overflow:
+		case c.heldBytes+len(event) > maxHeldBytes:
+			c.held, c.heldBytes, c.overflow = nil, 0, true
+		default:
+			held := heldMessage{shard: shard, seq: seq}
+			if !had {
+				held.event = slices.Clone(event)
+			}
+			c.held = append(c.held, held)
+			c.heldBytes += len(event)
+		}
+		return
+	}
+	s.messageLocked(shard, seq, event, had)
+}
+
+// messageLocked queues a live message of a session that is not catching up. mu is held.
+func (s *Session) messageLocked(shard int, seq uint64, event []byte, had bool) {
+	if seq <= s.base[shard] {
+		return
+	}
+	if !had {
+		s.pushLocked(event)
+	}
+	s.position[shard] = max(s.position[shard], seq)
+	if !s.dirty {
+		s.dirty = true
+		s.edge.dirty.add(s)
+	}
+}
+
+// resume brings the session from its cursor to live. from is nil for a first login, which lists its channels itself.
+func (s *Session) resume(ctx context.Context, from fabric.Position) {
+	began := time.Now()
+	for {
+		upto, err := s.readSince(ctx, from)
+		if err != nil {
+			if !errors.Is(err, errSessionOver) && ctx.Err() == nil {
+				s.edge.log.Error("a resume failed", "user", s.member().id, "err", err)
+				s.close(closeRestart, "cannot resume now: try again")
+			}
+			return
+		}
+		if s.goLive(upto) {
+			s.edge.metrics.resume.Observe(time.Since(began).Seconds())
+			return
+		}
+		from = upto
+	}
+}
+
+// readSince queues all that the user's channels have after from, and returns up to where that is.
+func (s *Session) readSince(ctx context.Context, from fabric.Position) (fabric.Position, error) {
+	req := contract.HistorySinceRequest{User: s.member().id, From: from}
+	for {
+		page, err := s.edge.since(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		for _, object := range page.Messages {
+			if b := s.roomFor(len(object) + 32); b != nil {
+				b.b = append(fabric.AppendEventOf(b.b, object), '\n')
+			}
+		}
+		if len(page.Messages) > 0 {
+			s.kick()
+		}
+		s.mu.Unlock()
+		if page.Next == "" {
+			return page.Upto, nil
+		}
+		// The next page waits for the client: a resume of any length holds one page in memory.
+		if err := s.waitDrained(ctx); err != nil {
+			return nil, err
+		}
+		req.Upto, req.Next = page.Upto, page.Next
+	}
+}
+
+// since asks the history service, again while it is unavailable: the client is connected and waits, and has nothing
+// better to do. The number of questions at once is bounded for the edge as a whole.
+func (e *Edge) since(ctx context.Context, req contract.HistorySinceRequest) (contract.HistorySinceReply, error) {
+	select {
+	case e.resumes <- struct{}{}:
+		defer func() { <-e.resumes }()
+	case <-ctx.Done():
+		return contract.HistorySinceReply{}, ctx.Err()
+	}
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		call, cancel := context.WithTimeout(ctx, callTimeout)
+		reply, err := service.Call[contract.HistorySinceReply](call, e.nc, subjects.HistorySince, req)
+		cancel()
+		if err == nil && len(reply.Upto) != e.cfg.Shards {
+			return reply, fabric.Errorf(fabric.CodeInternal, "history answers for %d shards, the fabric has %d", len(reply.Upto), e.cfg.Shards)
+		}
+		if err == nil || fabric.CodeOf(err) != fabric.CodeUnavailable {
+			return reply, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return reply, ctx.Err()
+		}
+	}
+}
+
+// goLive ends the resume at upto. It reports false where live messages had to be dropped meanwhile: they are behind
+// upto in the logs.
+func (s *Session) goLive(upto fabric.Position) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.catching
+	if c == nil || s.state != stateReady {
+		return true // over
+	}
+	if c.overflow {
+		s.catching = &catchUp{}
+		return false
+	}
+	s.catching = nil
+	s.base = upto
+	s.position = slices.Clone(upto)
+	for _, held := range c.held {
+		s.messageLocked(held.shard, held.seq, held.event, held.event == nil)
+	}
+	s.cursorLocked("synced")
+	return true
+}
+
+// cursorLocked queues an event that carries the session's cursor. mu is held.
+func (s *Session) cursorLocked(event string) {
+	s.dirty = false
+	if b := s.roomFor(256); b != nil {
+		b.b = append(b.b, `{"ev":"`...)
+		b.b = append(b.b, event...)
+		b.b = append(b.b, `","cursor":"`...)
+		b.b = append(b.b, fabric.EncodeCursor(s.edge.cfg.FabricID, s.position)...)
+		b.b = append(b.b, "\"}\n"...)
+		s.kick()
+	}
+}
