@@ -29,6 +29,6 @@
 //   - Close waits for every goroutine of the session: one that reads and, while connected, one that writes.
 //
 // The costs, held by benchmarks: a message event is decoded with three allocations (the event, its cid, its body), a send
-// costs six (the cid's two, the request's bytes, the call and its table's share), and requests that pile up while a frame
+// costs four (the cid's two, the call, the request's bytes), its reply none, and requests that pile up while a frame
 // is being written or read go out together in the next one.
 package client
