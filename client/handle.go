@@ -12,8 +12,8 @@ import (
 
 // Why a connection is given up by this side.
 var (
-	errRefused  = errors.New("the server refused hello")
-	errClosing  = errors.New("the session is being closed")
+	errRefused = errors.New("the server refused hello")
+	errClosing = errors.New("the session is being closed")
 	errTurn    = errors.New("the server did not answer hello first")
 )
 
