@@ -10,7 +10,6 @@ import (
 // Bounds of a reply.
 const (
 	maxReplyBytes = 512 << 10 // of message objects; one message fits always
-	sincePage     = 500       // messages of a page of what was missed
 )
 
 // reply collects message objects until one of its bounds is reached.

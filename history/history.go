@@ -1,0 +1,203 @@
+// Package history is the role that keeps what was written: it follows the channels' logs into the database (the
+// archive) and answers what is asked of the past: a page of a channel, what a device has missed, whether the archive
+// has caught up. It is the only one who writes messages into SQL.
+//
+// What it promises. Every record of a log is archived once, with the seq before it in its channel, whatever crashes
+// when: the position up to which a shard is archived stands in the same transaction as its messages, and the archive
+// reads the log from there on, in order, without acks (an ordered consumer). A read answers for everything that was in
+// the logs when it was asked: it first settles, that is, it asks the logs for their heads and waits until the archive
+// has them, at rest a few milliseconds; where the archive is further behind, what it lacks is read from the logs.
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/msglog"
+	"github.com/weft-im/weft/service"
+	"github.com/weft-im/weft/subjects"
+)
+
+// Config bounds what the role does at once. Zero values mean the defaults.
+type Config struct {
+	BatchMessages int           // most messages of one transaction; default 2,000
+	BatchBytes    int           // most bytes of their payloads; default 4 MiB
+	Linger        time.Duration // least time between two transactions of a shard, in which messages gather; default 4 ms
+	KnownChannels int           // channels of a shard whose newest seq is held in memory; default 131,072
+	SettleWithin  time.Duration // how long a read waits for the archive before it turns to the log; default 500 ms
+	Concurrency   int           // requests at work at once; default 64
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.BatchMessages, 2000)
+	setDefault(&c.BatchBytes, 4<<20)
+	setDefault(&c.Linger, 4*time.Millisecond)
+	setDefault(&c.KnownChannels, 1<<17)
+	setDefault(&c.SettleWithin, 500*time.Millisecond)
+	setDefault(&c.Concurrency, 64)
+	// A batch looks up its channels before it uses them: they must all fit.
+	c.KnownChannels = max(c.KnownChannels, c.BatchMessages)
+	return c
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+// Role is the history role. Run it once.
+type Role struct {
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	store   Store
+	reader  *msglog.Reader
+	shards  int
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+
+	archived  *progress
+	heads     []*headFetch // by shard
+	followers []*follower  // by shard
+
+	ready chan struct{} // closed once it serves
+
+	life context.Context // of what outlives the request that began it; it ends with Run
+	end  context.CancelFunc
+	wg   sync.WaitGroup
+}
+
+// New returns the role of a fabric with that many shards.
+func New(nc *nats.Conn, store Store, shards int, cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Role, error) {
+	if shards < 1 || shards > fabric.MaxShards {
+		return nil, fmt.Errorf("shards: want 1 to %d, got %d", fabric.MaxShards, shards)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("jetstream: %w", err)
+	}
+	m, err := newMetrics(reg)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := msglog.NewReader(nc, shards)
+	if err != nil {
+		return nil, err
+	}
+	r := &Role{
+		nc: nc, js: js, store: store, reader: reader, shards: shards, cfg: cfg.withDefaults(), log: log, metrics: m,
+		archived: newProgress(shards), ready: make(chan struct{}),
+	}
+	r.life, r.end = context.WithCancel(context.Background())
+	for shard := range shards {
+		stream := subjects.MsgStream(shard)
+		r.heads = append(r.heads, &headFetch{
+			fetch: func() (uint64, error) { return reader.Head(r.life, stream) },
+			start: r.wg.Go,
+		})
+		r.followers = append(r.followers, newFollower(r, shard))
+	}
+	return r, nil
+}
+
+// Ready is closed once the role serves.
+func (r *Role) Ready() <-chan struct{} { return r.ready }
+
+// Run archives and serves until ctx ends; then it finishes what is at work. It returns an error where it cannot go on
+// without doing harm: see errLogLost.
+func (r *Role) Run(ctx context.Context) error {
+	defer func() {
+		r.end()
+		r.wg.Wait()
+		_ = r.reader.Close() // its connection may be gone already
+	}()
+	if err := r.start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg sync.WaitGroup
+	for _, f := range r.followers {
+		wg.Go(func() {
+			if err := f.run(ctx); err != nil {
+				stop(fmt.Errorf("archive shard %d: %w", f.shard, err))
+			}
+		})
+	}
+	host, err := r.serve()
+	if err != nil {
+		stop(err)
+	} else {
+		close(r.ready)
+	}
+	<-ctx.Done()
+	if host != nil {
+		err = host.Stop() // before the archive ends: requests at work may wait for it
+	}
+	stop(nil)
+	wg.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+		return cause
+	}
+	return err
+}
+
+// errLogLost says that a log ends before what is archived of it: it was deleted, restored from an older copy, or lost
+// its end to a power cut. New messages would get seqs that archived ones have, so nothing may be archived until the log
+// goes on behind them.
+var errLogLost = errors.New("the log ends before what is archived of it")
+
+// start reads where the archive stands and makes sure that the logs belong to it. It tries until ctx ends.
+func (r *Role) start(ctx context.Context) error {
+	return retry(ctx, r.log, "read where the archive stands", func() error {
+		at, err := r.store.Archived(ctx, r.shards)
+		if err != nil {
+			return err
+		}
+		if len(at) != r.shards {
+			return fmt.Errorf("the store answers for %d shards, the fabric has %d", len(at), r.shards)
+		}
+		for shard, seq := range at {
+			head, err := r.reader.Head(ctx, subjects.MsgStream(shard))
+			if err != nil {
+				return err
+			}
+			if head < seq {
+				return permanent(fmt.Errorf("%w: %s ends at %d, the archive at %d; if the archive is right, "+
+					"`nats stream purge %[2]s --seq=%[5]d` lets the log go on behind it", errLogLost, subjects.MsgStream(shard), head, seq, seq+1))
+			}
+			r.archived.move(shard, seq)
+		}
+		return nil
+	})
+}
+
+func (r *Role) serve() (*service.Host, error) {
+	host, err := service.New(r.nc, subjects.ServiceHistory, "messages of the past: pages, what was missed", r.cfg.Concurrency, r.log)
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(
+		service.Handle(host, subjects.HistoryPage, r.page),
+		service.Handle(host, subjects.HistorySince, r.since),
+		service.Handle(host, subjects.HistorySettle, r.settle),
+	)
+	if err == nil {
+		err = r.nc.Flush() // the server knows of the endpoints before anybody is told that they are there
+	}
+	return host, err
+}
