@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/weft-im/weft/client/wire"
 	"github.com/weft-im/weft/fabric"
 )
 
@@ -28,8 +29,8 @@ type conn struct {
 	s     *Session
 	ws    *websocket.Conn
 	token string
-	frame frame
-	inner frame // of a reply's ok
+	frame wire.Frame
+	inner wire.Frame // of a reply's ok
 
 	fresh   bool // hello went without a cursor
 	online  bool
@@ -88,7 +89,7 @@ func (c *conn) serve() error {
 		if err != nil {
 			return err
 		}
-		if err := c.frame.fill(r); err != nil {
+		if err := c.frame.Fill(r); err != nil {
 			return err
 		}
 		c.touch()
@@ -135,9 +136,9 @@ func (c *conn) watchdog(cut func()) *time.Timer {
 func (c *conn) handleFrame() error {
 	c.s.outbox.hold()
 	defer c.s.outbox.release()
-	var o object
+	var o wire.Object
 	for {
-		switch err := c.frame.next(&o); {
+		switch err := c.frame.Next(&o); {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
@@ -158,7 +159,7 @@ func (c *conn) hello(raw []byte) error {
 		Limits    Limits  `json:"limits"`
 	}
 	if err := json.Unmarshal(raw, &info); err != nil {
-		return fmt.Errorf("%w: info: %w", errFrame, err)
+		return fmt.Errorf("%w: info: %w", wire.ErrMalformed, err)
 	}
 	hello := struct {
 		Token  string        `json:"token"`
@@ -193,10 +194,11 @@ func (c *conn) welcome(ok []byte) error {
 		Now int64 `json:"now"`
 	}
 	if err := json.Unmarshal(ok, &reply); err != nil {
-		return fmt.Errorf("%w: the answer to hello: %w", errFrame, err)
+		return fmt.Errorf("%w: the answer to hello: %w", wire.ErrMalformed, err)
 	}
 	c.online = true
 	s := c.s
+	s.stats.connections.Add(1)
 	s.mu.Lock()
 	s.identity = reply.Identity
 	if reply.Now > 0 {

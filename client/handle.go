@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/weft-im/weft/client/wire"
 	"github.com/weft-im/weft/fabric"
 )
 
@@ -18,45 +19,45 @@ var (
 )
 
 // handle does what one object of the server's asks for. An error ends the connection.
-func (c *conn) handle(o *object) error {
-	if o.ev == nil {
+func (c *conn) handle(o *wire.Object) error {
+	if o.Ev == nil {
 		return c.reply(o)
 	}
-	if string(o.ev) == "info" && !c.online {
-		return c.hello(o.raw)
+	if string(o.Ev) == "info" && !c.online {
+		return c.hello(o.Raw)
 	}
 	in := &c.s.in
-	switch string(o.ev) {
+	switch string(o.Ev) {
 	case "message":
 		return c.message(o)
 	case "receipt":
-		r := &Receipt{Channel: c.s.seen.channel(o.channel).id}
-		r.User, r.Delivered, r.Read = c.s.seen.channel(o.channel).user(o.user), o.delivered, o.read
+		r := &Receipt{Channel: c.s.seen.channel(o.Channel).id}
+		r.User, r.Delivered, r.Read = c.s.seen.channel(o.Channel).user(o.User), o.Delivered, o.Read
 		return c.deliver(r)
 	case "typing":
-		ch := c.s.seen.channel(o.channel)
-		in.offer(&Typing{Channel: ch.id, User: ch.user(o.user), On: o.on})
+		ch := c.s.seen.channel(o.Channel)
+		in.offer(&Typing{Channel: ch.id, User: ch.user(o.User), On: o.On})
 	case "presence":
 		p := new(Presence)
-		if err := json.Unmarshal(o.raw, p); err != nil {
-			return fmt.Errorf("%w: presence: %w", errFrame, err)
+		if err := json.Unmarshal(o.Raw, p); err != nil {
+			return fmt.Errorf("%w: presence: %w", wire.ErrMalformed, err)
 		}
 		in.offer(p)
 	case "channel":
 		return c.deliver(&ChannelChange{
-			Channel: c.s.seen.channel(o.channel).id, Change: string(o.change), Read: o.read, Raw: bytes.Clone(o.raw),
+			Channel: c.s.seen.channel(o.Channel).id, Change: string(o.Change), Read: o.Read, Raw: bytes.Clone(o.Raw),
 		})
 	case "cursor":
-		return c.checkpoint(fabric.Cursor(o.cursor), func(at fabric.Cursor) Event { return &Checkpoint{Cursor: at} })
+		return c.checkpoint(fabric.Cursor(o.Cursor), func(at fabric.Cursor) Event { return &Checkpoint{Cursor: at} })
 	case "synced":
 		c.synced = true
-		return c.checkpoint(fabric.Cursor(o.cursor), func(at fabric.Cursor) Event { return &Synced{Cursor: at, Fresh: c.fresh} })
+		return c.checkpoint(fabric.Cursor(o.Cursor), func(at fabric.Cursor) Event { return &Synced{Cursor: at, Fresh: c.fresh} })
 	case "bye":
 		var bye struct {
 			RetryMS int64 `json:"retry_ms"`
 		}
-		if err := json.Unmarshal(o.raw, &bye); err != nil {
-			return fmt.Errorf("%w: bye: %w", errFrame, err)
+		if err := json.Unmarshal(o.Raw, &bye); err != nil {
+			return fmt.Errorf("%w: bye: %w", wire.ErrMalformed, err)
 		}
 		c.drained, c.bye = true, time.Duration(bye.RetryMS)*time.Millisecond
 	}
@@ -64,72 +65,81 @@ func (c *conn) handle(o *object) error {
 }
 
 // reply ends the call that o answers.
-func (c *conn) reply(o *object) error {
+func (c *conn) reply(o *wire.Object) error {
 	s := c.s
 	switch {
-	case !c.online && o.err != nil:
-		c.refused = parseError(o.err)
+	case !c.online && o.Err != nil:
+		c.refused = parseError(o.Err)
 		return fmt.Errorf("%w: %w", errRefused, c.refused)
-	case !c.online && o.id == helloID:
-		return c.welcome(o.ok)
+	case !c.online && o.ID == helloID:
+		return c.welcome(o.OK)
 	case !c.online:
 		return errTurn
-	case o.id == 0:
-		if o.err != nil {
-			s.log.Debug("the server complains", "err", parseError(o.err))
+	case o.ID == 0:
+		if o.Err != nil {
+			s.log.Debug("the server complains", "err", parseError(o.Err))
 		}
 		return nil
 	}
-	call := s.claim(o.id)
+	call := s.claim(o.ID)
 	switch {
 	case call == nil:
-		if _, ok := c.watches[o.id]; ok && o.ok != nil {
-			delete(c.watches, o.id)
-			s.watchedAgain(o.ok)
+		if _, ok := c.watches[o.ID]; ok && o.OK != nil {
+			delete(c.watches, o.ID)
+			s.watchedAgain(o.OK)
 		}
-	case call.sent != nil && o.err != nil:
-		s.answerSend(call, fabric.Sent{}, parseError(o.err))
+	case call.sent != nil && o.Err != nil:
+		s.answerSend(call, fabric.Sent{}, parseError(o.Err))
 	case call.sent != nil:
-		c.inner.reset(o.ok)
-		var ok object
-		if err := c.inner.next(&ok); err != nil {
+		c.inner.Reset(o.OK)
+		var ok wire.Object
+		if err := c.inner.Next(&ok); err != nil {
 			err = fmt.Errorf("the reply to a send: %w", err)
 			call.fail(err)
 			return err
 		}
-		ch := s.seen.channel(ok.channel)
-		ch.sent(ok.seq)
-		call.sent(fabric.Sent{Channel: ch.id, Seq: ok.seq, Prev: ok.prev, At: int64(ok.at)}, nil)
-	case o.err != nil:
-		call.fail(parseError(o.err))
+		ch := s.seen.channel(ok.Channel)
+		ch.sent(ok.Seq)
+		call.sent(fabric.Sent{Channel: ch.id, Seq: ok.Seq, Prev: ok.Prev, At: int64(ok.At)}, nil)
+	case o.Err != nil:
+		call.fail(parseError(o.Err))
 	default:
-		call.done(o.ok, nil)
+		call.done(o.OK, nil)
 	}
 	return nil
 }
 
 // message tells a message, unless it was told before or is this session's own.
-func (c *conn) message(o *object) error {
+func (c *conn) message(o *wire.Object) error {
 	s := c.s
-	ch := s.seen.channel(o.channel)
-	if o.seq <= ch.last || s.in.lag != nil {
+	ch := s.seen.channel(o.Channel)
+	switch {
+	case s.in.lag != nil:
+		s.stats.fallen.Add(1)
+		return nil
+	case o.Seq <= ch.last:
+		s.stats.duplicates.Add(1)
 		return nil
 	}
 	// Three allocations: the event, its cid, its body. The ids of a direct chat are the channel's own.
 	m := &Message{fabric.Stored{
-		Channel: ch.id, Seq: o.seq, Prev: o.prev, At: int64(o.at),
-		Message: fabric.Message{From: ch.user(o.from), CID: string(o.cid), Kind: kind(o.kind), Body: bytes.Clone(o.body)},
+		Channel: ch.id, Seq: o.Seq, Prev: o.Prev, At: int64(o.At),
+		Message: fabric.Message{From: ch.user(o.From), CID: string(o.CID), Kind: kind(o.Kind), Body: bytes.Clone(o.Body)},
 	}}
 	if m.From == s.self() && (ch.isOwn(m.Seq) || c.answers(m)) {
 		ch.told(m.Seq)
+		s.stats.duplicates.Add(1)
 		return nil
 	}
 	if err := c.deliver(m); err != nil {
 		return err
 	}
-	if s.in.lag == nil {
-		ch.told(m.Seq)
+	if s.in.lag != nil { // it was the one that fell
+		s.stats.fallen.Add(1)
+		return nil
 	}
+	ch.told(m.Seq)
+	s.stats.messages.Add(1)
 	return nil
 }
 

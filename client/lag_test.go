@@ -54,6 +54,9 @@ func TestAConsumerThatFallsBehindGetsEverythingOnce(t *testing.T) {
 			t.Fatalf("got seq %d, want %d", m.Seq, want)
 		}
 	}
+	if st := s.Stats(); st.Fallen == 0 || st.Messages < 20 || st.Connections < 2 {
+		t.Errorf("got %+v: the test did not make the session fall behind", st)
+	}
 }
 
 func TestAHandlerGetsEventsAndMaySend(t *testing.T) {

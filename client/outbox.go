@@ -3,6 +3,8 @@ package client
 import (
 	"bytes"
 	"sync"
+
+	"github.com/weft-im/weft/client/wire"
 )
 
 // outbox collects requests, each with its line feed, until the connection's writer takes them all at once.
@@ -68,7 +70,7 @@ func (o *outbox) take(spare []byte) []byte {
 		return spare[:0]
 	}
 	full := o.buffer
-	if cap(spare) > keepFrame {
+	if cap(spare) > wire.KeepBuffer {
 		spare = nil
 	}
 	o.buffer = spare[:0]

@@ -31,6 +31,7 @@ type Session struct {
 	seen    seen // of the goroutine that reads
 	marks   marks
 	outbox  outbox
+	stats   stats
 	lookups sync.Mutex // see lookAndSend
 
 	mu       sync.Mutex // guards what follows

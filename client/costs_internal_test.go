@@ -3,8 +3,6 @@ package client
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"strings"
 	"testing"
 
@@ -17,92 +15,6 @@ const (
 		`"body":{"text":"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"}}`
 	sendReply = `{"id":42,"ok":{"channel":"01890000-0000-7000-8000-00000000000a.01890000-0000-7000-8000-00000000000b","seq":123456,"prev":123450,"at":1712345678901}}`
 )
-
-func objects(t *testing.T, data string) []object {
-	t.Helper()
-	var f frame
-	if err := f.fill(strings.NewReader(data)); err != nil {
-		t.Fatal(err)
-	}
-	var all []object
-	for {
-		var o object
-		err := f.next(&o)
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		if err != nil {
-			t.Fatalf("next: %v", err)
-		}
-		all = append(all, o)
-	}
-}
-
-func TestAFrameHoldsSeveralObjects(t *testing.T) {
-	got := objects(t, messageEvent+"\n"+sendReply+"\n\n"+`{"ev":"cur\u0073or","cursor":"c","seq":"no number","later":[{"seq":1}]}`)
-	if len(got) != 3 {
-		t.Fatalf("got %d objects, want 3", len(got))
-	}
-	if m := got[0]; string(m.raw) != messageEvent || m.seq != 123456 || m.prev != 123450 || m.at != 1712345678901 || string(m.kind) != "text" || m.body[0] != '{' {
-		t.Errorf("got %+v", m)
-	}
-	if r := got[1]; r.id != 42 || !bytes.HasPrefix(r.ok, []byte(`{"channel"`)) || r.ev != nil {
-		t.Errorf("got %+v", r)
-	}
-	if c := got[2]; string(c.ev) != "cursor" || string(c.cursor) != "c" || c.seq != 0 {
-		t.Errorf("got %+v", c)
-	}
-}
-
-func TestMalformedFrames(t *testing.T) {
-	for _, data := range []string{`{`, `[]`, `12`, `{"ev"}`, `{"ev":"message",}`, `{"ev":"message"} x`, `{"seq":01}`, "{\"ev\":\"\xff\"}"} {
-		var f frame
-		f.reset([]byte(data))
-		var err error
-		for range 3 {
-			var o object
-			if err = f.next(&o); err != nil {
-				break
-			}
-		}
-		if !errors.Is(err, errFrame) {
-			t.Errorf("%q: got %v, want a malformed frame", data, err)
-		}
-	}
-}
-
-// FuzzFrame holds the decoder to encoding/json's word: what one reads, so does the other.
-func FuzzFrame(f *testing.F) {
-	f.Add(messageEvent)
-	f.Add(sendReply)
-	f.Add(`{"id":18446744073709551615,"on":true,"cursor":"a\"b","body":[1,{"seq":2}]}` + "\n{}")
-	f.Fuzz(func(t *testing.T, data string) {
-		var fr frame
-		fr.reset([]byte(data))
-		dec := json.NewDecoder(strings.NewReader(data))
-		for {
-			var o object
-			if err := fr.next(&o); err != nil {
-				return // stricter than encoding/json on what is no UTF-8
-			}
-			var want map[string]json.RawMessage
-			if err := dec.Decode(&want); err != nil {
-				t.Fatalf("%q is taken, encoding/json says %v", data, err)
-			}
-			if !bytes.Equal(o.body, want["body"]) {
-				t.Errorf("%q: body %q, want %q", data, o.body, want["body"])
-			}
-			var cursor string
-			if json.Unmarshal(want["cursor"], &cursor) == nil && cursor != string(o.cursor) {
-				t.Errorf("%q: cursor %q, want %q", data, o.cursor, cursor)
-			}
-			var seq uint64
-			if raw := want["seq"]; len(raw) <= 19 && json.Unmarshal(raw, &seq) == nil && seq != o.seq {
-				t.Errorf("%q: seq %d, want %d", data, o.seq, seq)
-			}
-		}
-	})
-}
 
 func TestASendIsEncodedAsItIsMeant(t *testing.T) {
 	got := appendSend(nil, 7, `a "quoted" name`, "c", "x-ü", []byte(`{"a":1}`))
@@ -164,7 +76,7 @@ func BenchmarkDecodeMessage(b *testing.B) {
 			ch.last = 0 // tell it again
 		}
 		asked++
-		c.frame.reset(data)
+		c.frame.Reset(data)
 		if err := c.handleFrame(); err != nil {
 			b.Fatal(err)
 		}
@@ -184,7 +96,7 @@ func BenchmarkDecodeSendReply(b *testing.B) {
 	waiting := &call{sent: func(fabric.Sent, error) { n++ }}
 	for b.Loop() {
 		s.pending[42] = waiting
-		c.frame.reset(data)
+		c.frame.Reset(data)
 		if err := c.handleFrame(); err != nil {
 			b.Fatal(err)
 		}

@@ -1,4 +1,6 @@
-package client
+// Package wire reads the frames of subprotocol weft.v1 as a client gets them: one or more JSON objects, of which the
+// fields of the hot path are found in one pass that validates the JSON and allocates nothing.
+package wire
 
 import (
 	"bytes"
@@ -9,20 +11,20 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// frame reads the objects of one WebSocket message after the other. Its buffer is used again for each: whatever an object
-// names is valid until the next fill.
-type frame struct {
+// Frame reads the objects of one WebSocket message after the other. Its buffer is used again for each message: whatever an
+// object names is valid until the next Fill or Reset. The zero Frame is empty.
+type Frame struct {
 	data []byte
 	rd   bytes.Buffer
 	dec  jsontext.Decoder
 }
 
-// keepFrame is the largest buffer that a connection holds on to between frames.
-const keepFrame = 64 << 10
+// KeepBuffer is the largest buffer that is held on to between frames.
+const KeepBuffer = 64 << 10
 
-// fill reads a whole message.
-func (f *frame) fill(r io.Reader) error {
-	if cap(f.data) > keepFrame {
+// Fill reads a whole message.
+func (f *Frame) Fill(r io.Reader) error {
+	if cap(f.data) > KeepBuffer {
 		f.data = nil
 	}
 	data := f.data[:0]
@@ -39,11 +41,12 @@ func (f *frame) fill(r io.Reader) error {
 			return err
 		}
 	}
-	f.reset(data)
+	f.Reset(data)
 	return nil
 }
 
-func (f *frame) reset(data []byte) {
+// Reset begins to read data, which stays the caller's but must not change meanwhile.
+func (f *Frame) Reset(data []byte) {
 	f.data = data
 	f.rd = *bytes.NewBuffer(data)
 	// The decoder parses a bytes.Buffer in place. Names that come twice are a server's fault that harms nobody: the last
@@ -51,35 +54,35 @@ func (f *frame) reset(data []byte) {
 	f.dec.Reset(&f.rd, jsontext.AllowDuplicateNames(true))
 }
 
-// object is one object of a frame with the fields that the hot path knows, as they stand in the frame: ids without their
-// quotes, body, ok and err as raw JSON. What is cold is decoded from raw.
-type object struct {
-	raw     []byte
-	id      uint64
-	ev      []byte
-	ok, err []byte
+// Object is one object of a frame with the fields that the hot path knows, as they stand in the frame: texts without
+// their quotes, Body, OK and Err as raw JSON. What is cold is decoded from Raw.
+type Object struct {
+	Raw     []byte
+	ID      uint64
+	Ev      []byte
+	OK, Err []byte
 
-	channel, user, from, cid, kind, change, cursor []byte
-	seq, prev, at, delivered, read                 uint64
-	on                                             bool
-	body                                           []byte
+	Channel, User, From, CID, Kind, Change, Cursor []byte
+	Seq, Prev, At, Delivered, Read                 uint64
+	On                                             bool
+	Body                                           []byte
 }
 
-// errFrame says that the server sent something that is no JSON object.
-var errFrame = errors.New("malformed frame")
+// ErrMalformed says that a frame holds something that is no JSON object.
+var ErrMalformed = errors.New("malformed frame")
 
-// next reads the frame's next object into o; io.EOF says that there is none.
-func (f *frame) next(o *object) error {
-	*o = object{}
+// Next reads the frame's next object into o; io.EOF says that there is none.
+func (f *Frame) Next(o *Object) error {
+	*o = Object{}
 	tok, err := f.dec.ReadToken()
 	if errors.Is(err, io.EOF) {
 		return io.EOF
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errFrame, err)
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if tok.Kind() != '{' {
-		return fmt.Errorf("%w: %s where an object belongs", errFrame, tok.Kind())
+		return fmt.Errorf("%w: %s where an object belongs", ErrMalformed, tok.Kind())
 	}
 	start := f.dec.InputOffset() - 1
 	for f.dec.PeekKind() != '}' {
@@ -94,61 +97,61 @@ func (f *frame) next(o *object) error {
 		o.set(name, value)
 	}
 	if _, err := f.dec.ReadToken(); err != nil {
-		return fmt.Errorf("%w: %w", errFrame, err)
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	o.raw = f.data[start:f.dec.InputOffset()]
+	o.Raw = f.data[start:f.dec.InputOffset()]
 	return nil
 }
 
 // value returns the next value as it stands in data: the decoder's own slice would not outlive its next step.
-func (f *frame) value() ([]byte, error) {
+func (f *Frame) value() ([]byte, error) {
 	v, err := f.dec.ReadValue()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errFrame, err)
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	end := f.dec.InputOffset()
 	return f.data[end-int64(len(v)) : end], nil
 }
 
 // set keeps a field; unknown ones and such of another type than expected are ignored, as PROTOCOL asks of clients.
-func (o *object) set(name, value []byte) {
+func (o *Object) set(name, value []byte) {
 	switch string(name) {
 	case `"id"`:
-		o.id = number(value)
+		o.ID = number(value)
 	case `"ev"`:
-		o.ev = text(value)
+		o.Ev = text(value)
 	case `"ok"`:
-		o.ok = value
+		o.OK = value
 	case `"err"`:
-		o.err = value
+		o.Err = value
 	case `"channel"`:
-		o.channel = text(value)
+		o.Channel = text(value)
 	case `"seq"`:
-		o.seq = number(value)
+		o.Seq = number(value)
 	case `"prev"`:
-		o.prev = number(value)
+		o.Prev = number(value)
 	case `"at"`:
-		o.at = number(value)
+		o.At = number(value)
 	case `"from"`:
-		o.from = text(value)
+		o.From = text(value)
 	case `"cid"`:
-		o.cid = text(value)
+		o.CID = text(value)
 	case `"kind"`:
-		o.kind = text(value)
+		o.Kind = text(value)
 	case `"body"`:
-		o.body = value
+		o.Body = value
 	case `"user"`:
-		o.user = text(value)
+		o.User = text(value)
 	case `"delivered"`:
-		o.delivered = number(value)
+		o.Delivered = number(value)
 	case `"read"`:
-		o.read = number(value)
+		o.Read = number(value)
 	case `"on"`:
-		o.on = string(value) == "true"
+		o.On = string(value) == "true"
 	case `"change"`:
-		o.change = text(value)
+		o.Change = text(value)
 	case `"cursor"`:
-		o.cursor = text(value)
+		o.Cursor = text(value)
 	}
 }
 
