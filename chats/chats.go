@@ -1,0 +1,126 @@
+// Package chats is the role that knows which channels a user has: it opens direct chats, once a pair, and answers the
+// list of channels that an app begins with: newest first, each with its last message, how many are unread, and how far
+// its members have read. It owns channels and members in the database; the marks are the log's, and messages the history
+// role's.
+package chats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/msglog"
+	"github.com/weft-im/weft/service"
+	"github.com/weft-im/weft/subjects"
+)
+
+// Config bounds what the role does at once. Zero values mean the defaults.
+type Config struct {
+	Concurrency  int           // requests at work at once; default 64
+	SettleWithin time.Duration // how long a list waits for the archive before it tells what is there; default 3 s
+	Now          func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.Concurrency == 0 {
+		c.Concurrency = 64
+	}
+	if c.SettleWithin == 0 {
+		c.SettleWithin = 3 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Role is the chats role. Run it once.
+type Role struct {
+	nc     *nats.Conn
+	store  Store
+	reader *msglog.Reader
+	cfg    Config
+	log    *slog.Logger
+	ready  chan struct{}
+
+	opened  prometheus.Counter
+	listed  prometheus.Histogram
+	unready prometheus.Counter
+}
+
+// New returns the role of a fabric with that many shards.
+func New(nc *nats.Conn, store Store, shards int, cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Role, error) {
+	r := &Role{
+		nc: nc, store: store, cfg: cfg.withDefaults(), log: log, ready: make(chan struct{}),
+		opened: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "weft_chats_opened_total", Help: "Direct chats that were opened for the first time.",
+		}),
+		listed: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "weft_chats_list_seconds", Help: "Time to answer a page of a user's channels.",
+			Buckets: prometheus.ExponentialBuckets(.001, 2, 12),
+		}),
+		unready: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "weft_chats_unsettled_total", Help: "Lists that were answered while the archive was behind.",
+		}),
+	}
+	for _, c := range []prometheus.Collector{r.opened, r.listed, r.unready} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	var err error
+	if r.reader, err = msglog.NewReader(nc, shards); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Ready is closed once the role serves.
+func (r *Role) Ready() <-chan struct{} { return r.ready }
+
+// Run serves until ctx ends; then it finishes what is at work.
+func (r *Role) Run(ctx context.Context) error {
+	defer func() { _ = r.reader.Close() }() // its connection may be gone already
+	host, err := service.New(r.nc, subjects.ServiceChats, "channels: opening, lists, receipts", r.cfg.Concurrency, r.log)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(
+		service.Handle(host, subjects.ChatsOpen, r.open),
+		service.Handle(host, subjects.ChatsList, r.list),
+		service.Handle(host, subjects.ChatsReceipts, r.receipts),
+	)
+	if err == nil {
+		err = r.nc.Flush() // the server knows of the endpoints before anybody is told that they are there
+	}
+	if err != nil {
+		return errors.Join(err, host.Stop())
+	}
+	close(r.ready)
+	<-ctx.Done()
+	return host.Stop()
+}
+
+// member returns CodeForbidden where u is not in c, for those channels whose name says who is; who is in a group the
+// edge has checked.
+func member(c fabric.ChannelID, u fabric.UserID) error {
+	switch c.Kind() {
+	case fabric.KindDirect:
+		if _, in := c.Peer(u); in {
+			return nil
+		}
+	case fabric.KindSelf:
+		if c == fabric.Self(u) {
+			return nil
+		}
+	case fabric.KindGroup:
+		return nil
+	}
+	return fabric.Errorf(fabric.CodeForbidden, "you are not in channel %s", c)
+}

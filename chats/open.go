@@ -1,0 +1,34 @@
+package chats
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/weft-im/weft/contract"
+	"github.com/weft-im/weft/fabric"
+)
+
+// open answers weft.chats.open. Once it has, the chat's row is there: nobody writes to the channel before.
+func (r *Role) open(ctx context.Context, req contract.ChatsOpenRequest) (contract.ChatsOpenReply, error) {
+	var none contract.ChatsOpenReply
+	u, err := fabric.ParseUserID(string(req.User))
+	if err != nil {
+		return none, err
+	}
+	peer, err := fabric.ParseUserID(string(req.Peer))
+	if err != nil {
+		return none, err
+	}
+	if u == peer {
+		return none, fabric.Errorf(fabric.CodeBadRequest, "a direct chat has two users: nobody can open one with themselves")
+	}
+	c := fabric.Direct(u, peer)
+	created, err := r.store.OpenDirect(ctx, c, u, peer, fabric.Millis(r.cfg.Now()))
+	if err != nil {
+		return none, fmt.Errorf("open chat %s: %w", c, err)
+	}
+	if created {
+		r.opened.Inc()
+	}
+	return contract.ChatsOpenReply{Channel: c}, nil
+}
