@@ -1,0 +1,45 @@
+// Command weft runs a messaging fabric, and drives one to measure it.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/weft-im/weft/service"
+)
+
+type cli struct {
+	Up      upCmd      `cmd:"" help:"Run everything in one process: NATS, SQL, all roles and the web client."`
+	Bench   benchCmd   `cmd:"" help:"Drive a Weft server over real WebSockets and measure it."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal drains; a second one, when the drain takes too long for whoever waits, ends the process as usual.
+	context.AfterFunc(ctx, stop)
+	var c cli
+	k := kong.Parse(&c,
+		kong.Name("weft"),
+		kong.Description("A messaging fabric on NATS. Start with: weft up"),
+		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err := k.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "weft:", err)
+		os.Exit(1) //nolint:gocritic // stop only resets signal handling
+	}
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run() error {
+	fmt.Println("weft", service.Version)
+	return nil
+}

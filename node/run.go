@@ -1,0 +1,144 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Run serves until ctx ends or a role fails, then stops everything in the reverse order of its start: the edge first,
+// which says goodbye to its clients while all that it needs still works; NATS and SQL last.
+func (n *Node) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	ended := make([]chan error, len(n.roles))
+	stops := make([]context.CancelFunc, len(n.roles))
+	for i, r := range n.roles {
+		roleCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+		ended[i], stops[i] = make(chan error, 1), stop
+		go func() {
+			err := r.run(roleCtx)
+			if err != nil || roleCtx.Err() == nil {
+				cancel(fmt.Errorf("role %s ended: %w", r.name, err))
+			}
+			ended[i] <- err
+		}()
+	}
+	n.clientsHTTP = n.serve(n.clients, n.clientHandler(), cancel)
+	n.opsHTTP = n.serve(n.ops, n.opsHandler(), cancel)
+
+	<-ctx.Done()
+	n.log.Info("stopping", "why", context.Cause(ctx).Error())
+	var errs []error
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		errs = append(errs, cause)
+	}
+	// No new connections; those there are have been handed to the edge.
+	shutdown, done := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer done()
+	closed := make(chan error, 1)
+	go func() { closed <- n.clientsHTTP.Shutdown(shutdown) }()
+	for i := len(n.roles) - 1; i >= 0; i-- {
+		stops[i]()
+		if err := <-ended[i]; err != nil {
+			errs = append(errs, fmt.Errorf("role %s: %w", n.roles[i].name, err))
+		}
+	}
+	if err := <-closed; err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, n.clientsHTTP.Close(), n.opsHTTP.Close(), n.close())...)
+}
+
+// serve serves h on l until its server is closed; a failure ends the node.
+func (n *Node) serve(l net.Listener, h http.Handler, fail context.CancelCauseFunc) *http.Server {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+	}
+	go func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			fail(fmt.Errorf("serve %s: %w", l.Addr(), err))
+		}
+	}()
+	return srv
+}
+
+// clientHandler is what clients reach: the edge, and whether it is well.
+func (n *Node) clientHandler() http.Handler {
+	mux := http.NewServeMux()
+	n.health(mux)
+	mux.Handle("/", n.edge.Handler())
+	return mux
+}
+
+// opsHandler is what operators reach.
+func (n *Node) opsHandler() http.Handler {
+	mux := http.NewServeMux()
+	n.health(mux)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// health tells that the process lives, and whether it takes clients.
+func (n *Node) health(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !n.edge.Ready() {
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+}
+
+// Addresses tells where the node is.
+func (n *Node) Addresses() Addresses {
+	return Addresses{
+		Clients: n.clients.Addr().String(),
+		NATS:    n.nats.Addr().String(),
+		Ops:     n.ops.Addr().String(),
+		Creds:   n.keys.OperatorCreds(),
+		Data:    n.data.dir,
+	}
+}
+
+// close ends what Start began and no role owns.
+func (n *Node) close() error {
+	var errs []error
+	for _, nc := range n.conns {
+		nc.Close()
+	}
+	if n.nats != nil {
+		n.nats.Shutdown()
+		n.nats.WaitForShutdown()
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	// Where Serve ran, its server closed the listeners already.
+	for _, l := range []net.Listener{n.clients, n.ops} {
+		if l != nil {
+			if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if n.data != nil {
+		errs = append(errs, n.data.close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,137 @@
+package weftest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "weftest")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "weft")
+	// With the tests' own -race the binary has it too only where asked for: a race detector's ten-fold cost would hide
+	// what a crash under real load shows.
+	out, err := exec.Command("go", "build", "-o", path, "github.com/weft-im/weft/cmd/weft").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build weft: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// Process is a real `weft up` of a test's own.
+type Process struct {
+	URL string        // for clients
+	Ops string        // for operators
+	Out *bytes.Buffer // what it printed, complete once it ended
+
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error
+	mu   sync.Mutex
+}
+
+// StartWeft builds weft, once a test binary, and starts `weft up` on the data folder and on free ports. Addresses that
+// are given as listen are bound instead: a client that comes back must find the server where it was.
+func StartWeft(t testing.TB, data, listen string, args ...string) *Process {
+	t.Helper()
+	p, err := startWeft(data, listen, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	return p
+}
+
+func startWeft(data, listen string, args ...string) (*Process, error) {
+	path, err := binary()
+	if err != nil {
+		return nil, err
+	}
+	if listen == "" {
+		listen = "127.0.0.1:0"
+	}
+	all := append([]string{"up", "--data", data, "--listen", listen, "--nats-listen", "127.0.0.1:0",
+		"--ops-listen", "127.0.0.1:0", "--log-level", "warn"}, args...)
+	cmd := exec.Command(path, all...)
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p := &Process{cmd: cmd, done: make(chan struct{}), Out: new(bytes.Buffer)}
+	up := make(chan struct{})
+	go func() {
+		defer close(p.done)
+		p.read(stdout, up)
+		p.err = cmd.Wait()
+	}()
+	select {
+	case <-up:
+		return p, nil
+	case <-p.done:
+		return nil, fmt.Errorf("weft ended at its start: %v\n%s", p.err, p.Out)
+	case <-time.After(90 * time.Second):
+		p.Kill()
+		return nil, fmt.Errorf("weft did not come up:\n%s", p.Out)
+	}
+}
+
+var (
+	openLine = regexp.MustCompile(`open\s+(http://\S+)`)
+	opsLine  = regexp.MustCompile(`operators\s+(http://[^/\s]+)`)
+)
+
+// read takes the output in, and closes up when both addresses were printed.
+func (p *Process) read(r io.Reader, up chan struct{}) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		p.mu.Lock()
+		fmt.Fprintln(p.Out, lines.Text())
+		p.mu.Unlock()
+		if m := openLine.FindStringSubmatch(lines.Text()); m != nil {
+			p.URL = m[1]
+		}
+		if m := opsLine.FindStringSubmatch(lines.Text()); m != nil {
+			p.Ops = m[1]
+		}
+		if p.URL != "" && p.Ops != "" && up != nil {
+			close(up)
+			up = nil
+		}
+	}
+}
+
+// Kill ends the process as a crash would (SIGKILL), and waits until it has.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill() // fails only where it has ended
+	<-p.done
+}
+
+// Interrupt asks it to drain, as Ctrl-C does.
+func (p *Process) Interrupt() error { return p.cmd.Process.Signal(syscall.SIGINT) }
+
+// Wait returns how the process ended.
+func (p *Process) Wait(ctx context.Context) error {
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return fmt.Errorf("weft is still running: %w", ctx.Err())
+	}
+}
