@@ -168,6 +168,19 @@ func (r *Reader) halves(ctx context.Context, stream string, of []string, minSeq 
 	return append(low, high...), err
 }
 
+// Entries returns up to limit of what the stream holds on subjects that match filter, from a seq on, ascending, and from
+// where to go on; 0 where nothing is left. In a bucket that is each key once, its newest value.
+func (r *Reader) Entries(ctx context.Context, stream, filter string, from uint64, limit int) (entries []Last, next uint64, err error) {
+	a, err := r.direct.get(ctx, stream, getRequest{Seq: max(from, 1), NextBy: filter, Batch: limit})
+	if err != nil {
+		return nil, 0, fmt.Errorf("entries of %s: %w", filter, err)
+	}
+	if n := len(a.entries); n > 0 && a.pending > 0 {
+		next = a.entries[n-1].Seq + 1
+	}
+	return a.entries, next, nil
+}
+
 // Receipts returns the marks of every member that has any, of each of the direct chats.
 func (r *Reader) Receipts(ctx context.Context, channels []fabric.ChannelID) (map[fabric.ChannelID][]fabric.Receipt, error) {
 	byShard := make(map[int][]string)

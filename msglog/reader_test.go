@@ -295,6 +295,50 @@ func TestLastOfWildcardsThatTogetherAreTooMany(t *testing.T) {
 	}
 }
 
+func TestEntries(t *testing.T) {
+	l, ctx := openLogs(t), t.Context()
+	kv, err := l.js.KeyValue(ctx, subjects.BucketPresence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make(map[string]bool)
+	for i := range 25 {
+		u := fabric.NewUserID()
+		for _, edge := range []string{"e1", "e2"} {
+			key := subjects.Presence(u, edge)
+			if _, err := kv.PutString(ctx, key, "old"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := kv.PutString(ctx, key, fmt.Sprint(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want[subjects.KeySubject(subjects.BucketPresence, subjects.Presence(u, "e2"))] = true
+	}
+	filter := subjects.KeySubject(subjects.BucketPresence, "*.e2")
+	for from, pages := uint64(0), 0; ; pages++ {
+		entries, next, err := l.Entries(ctx, subjects.BucketStream(subjects.BucketPresence), filter, from, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if !want[e.Subject] || string(e.Payload) == "old" {
+				t.Errorf("%s %q came twice, or is not asked for", e.Subject, e.Payload)
+			}
+			delete(want, e.Subject)
+		}
+		if from = next; from == 0 {
+			break
+		}
+		if pages > 10 {
+			t.Fatal("pages without end")
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("%d keys are missing", len(want))
+	}
+}
+
 func TestReceipts(t *testing.T) {
 	n := weftest.StartNATS(t, natsconfig.FabricConfig{Shards: 3})
 	js := n.JetStream(t)

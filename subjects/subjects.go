@@ -145,6 +145,10 @@ func ParsePresence(s string) (u fabric.UserID, edge string, ok bool) {
 	return fabric.UserID(user), edge, ok
 }
 
+// Renewed returns the key in the bucket of last seen that says when an edge's lease was last renewed. It outlives the
+// lease: whoever finds users of an edge that is gone reads there when they were last seen.
+func Renewed(edge string) string { return "edge." + edge }
+
 // Revoked returns the key in the bucket of revoked devices.
 func Revoked(u fabric.UserID, d fabric.DeviceID) string { return string(u) + "." + string(d) }
 
@@ -153,7 +157,7 @@ const (
 	BucketFabric   = "FABRIC"   // what is fixed when the fabric is created: its id, its shard count
 	BucketPresence = "PRESENCE" // <user>.<edge>: on which edges a user has sessions
 	BucketEdges    = "EDGES"    // <edge>: the edge's lease, which lapses by its TTL
-	BucketLastSeen = "LASTSEEN" // <user>: when they last were online, Unix milliseconds
+	BucketLastSeen = "LASTSEEN" // <user>: when they last were online; edge.<edge>: when it last renewed; Unix milliseconds
 	BucketRevoked  = "REVOKED"  // <user>.<device>: kept for as long as an access token lives
 )
 
