@@ -1,0 +1,205 @@
+package auth_test
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+
+	"github.com/weft-im/weft/auth"
+	"github.com/weft-im/weft/fabric"
+)
+
+func keys(t testing.TB) *auth.Keys {
+	t.Helper()
+	k, err := auth.OpenKeys(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestKeysAreMadeOnceAndKeptSecret(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	first, err := auth.OpenKeys(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := auth.OpenKeys(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := first.Issuer().Issue(fabric.NewUserID(), fabric.NewDeviceID(), "", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again.Verifier().Verify(token); err != nil {
+		t.Errorf("a token from before a restart: %v", err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %04o, want 0600", f.Name(), info.Mode().Perm())
+		}
+	}
+	if err := os.Chmod(filepath.Join(dir, files[0].Name()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if err := os.Chmod(filepath.Join(dir, f.Name()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := auth.OpenKeys(dir); err == nil || !strings.Contains(err.Error(), "others") {
+		t.Errorf("keys that others can read were taken: %v", err)
+	}
+}
+
+func TestVerify(t *testing.T) {
+	k, other := keys(t), keys(t)
+	u, d := fabric.NewUserID(), fabric.NewDeviceID()
+	issue := func(k *auth.Keys, public string, at time.Time) string {
+		token, _, err := k.Issuer().Issue(u, d, public, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	good := issue(k, "", time.Now())
+	parts := strings.Split(good, ".")
+	role, _, err := k.RoleCreds("edge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"typ":"JWT","alg":"none"}`))
+	for _, tc := range []struct {
+		name, token, want string
+	}{
+		{"a good one", good, ""},
+		{"expired within the skew", issue(k, "", time.Now().Add(-auth.AccessLife-30*time.Second)), ""},
+		{"expired", issue(k, "", time.Now().Add(-auth.AccessLife-2*time.Minute)), "expired"},
+		{"of another fabric", issue(other, "", time.Now()), "not of this server"},
+		{"of a role", role, "not of this server"},
+		{"empty", "", "want an access token"},
+		{"no JWT", "hello", "malformed"},
+		{"a changed claim", parts[0] + "." + parts[1][:len(parts[1])-2] + "AA." + parts[2], "malformed"},
+		{"without its signature", parts[0] + "." + parts[1] + ".", "malformed"},
+		{"algorithm none", none + "." + parts[1] + ".", "malformed"},
+		{"very long", strings.Repeat("a", 1<<20), "malformed"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c, err := k.Verifier().Verify(tc.token)
+			if tc.want == "" {
+				if err != nil || c.User != u || c.Device != d || c.PublicKey != "" {
+					t.Errorf("got %+v, %v", c, err)
+				}
+				return
+			}
+			if err == nil || fabric.CodeOf(err) != fabric.CodeUnauthenticated || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want it refused as %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestTokenBoundToAKeyNeedsItsSignature(t *testing.T) {
+	k := keys(t)
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := k.Issuer().Issue(fabric.NewUserID(), fabric.NewDeviceID(), public, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := k.Verifier().Verify(token)
+	if err != nil || c.PublicKey != public {
+		t.Fatalf("got %+v, %v", c, err)
+	}
+	sig, err := pair.Sign([]byte("nonce"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := base64.RawURLEncoding.EncodeToString(sig)
+	if err := k.Verifier().VerifySignature(c, "nonce", text); err != nil {
+		t.Errorf("the right signature: %v", err)
+	}
+	for _, wrong := range []string{"", "!", text[:len(text)-4], base64.RawURLEncoding.EncodeToString([]byte("no signature"))} {
+		if err := k.Verifier().VerifySignature(c, "nonce", wrong); fabric.CodeOf(err) != fabric.CodeUnauthenticated {
+			t.Errorf("signature %q: got %v", wrong, err)
+		}
+	}
+	if err := k.Verifier().VerifySignature(c, "another nonce", text); err == nil {
+		t.Error("a signature of another nonce was taken")
+	}
+	if _, _, err := k.Issuer().Issue(fabric.NewUserID(), fabric.NewDeviceID(), "UNOKEY", time.Now()); fabric.CodeOf(err) != fabric.CodeBadRequest {
+		t.Errorf("a public key that is none: got %v", err)
+	}
+}
+
+// An access token is a NATS user JWT that could do nothing on NATS itself.
+func TestAccessTokenMayDoNothingOnNATS(t *testing.T) {
+	k := keys(t)
+	token, _, err := k.Issuer().Issue(fabric.NewUserID(), fabric.NewDeviceID(), "", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	uc, err := jwt.DecodeUserClaims(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !uc.Pub.Deny.Contains(">") || !uc.Sub.Deny.Contains(">") || !uc.BearerToken {
+		t.Errorf("got %+v", uc.UserPermissionLimits)
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	k := keys(f)
+	good, _, err := k.Issuer().Issue(fabric.NewUserID(), fabric.NewDeviceID(), "", time.Now())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add("..")
+	f.Add("e30.e30.e30")
+	v := k.Verifier()
+	f.Fuzz(func(t *testing.T, token string) {
+		if _, err := v.Verify(token); err == nil && token != good {
+			// base64 has unused bits: another spelling of the very same token is the same token.
+			if _, err := jwt.DecodeUserClaims(token); err != nil {
+				t.Fatalf("token %q was taken", token)
+			}
+		}
+	})
+}
+
+func BenchmarkVerify(b *testing.B) {
+	k := keys(b)
+	token, _, err := k.Issuer().Issue(fabric.NewUserID(), fabric.NewDeviceID(), "", time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	v := k.Verifier()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := v.Verify(token); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
