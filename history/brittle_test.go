@@ -1,0 +1,23 @@
+package history_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/history"
+)
+
+// brittle is a real store whose writes fail on demand.
+type brittle struct {
+	history.Store
+	broken atomic.Bool
+}
+
+func (b *brittle) Archive(ctx context.Context, shard int, batch []fabric.Stored, upto uint64) error {
+	if b.broken.Load() {
+		return errors.New("the disk is full")
+	}
+	return b.Store.Archive(ctx, shard, batch, upto)
+}
