@@ -1,0 +1,125 @@
+package web_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/weft-im/weft/web"
+)
+
+func get(t *testing.T, method, target string, header http.Header) *http.Response {
+	t.Helper()
+	r := httptest.NewRequest(method, target, nil)
+	for k, v := range header {
+		r.Header[k] = v
+	}
+	w := httptest.NewRecorder()
+	web.Handler().ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, res *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestPlacesInThePageGetTheIndex(t *testing.T) {
+	index := body(t, get(t, "GET", "/", nil))
+	for _, target := range []string{"/", "/index.html", "/chat", "/chat/deep/down"} {
+		res := get(t, "GET", target, nil)
+		if res.StatusCode != 200 || body(t, res) != index {
+			t.Errorf("%s: status %d, want the index", target, res.StatusCode)
+		}
+		if got := res.Header.Get("Content-Type"); got != "text/html; charset=utf-8" {
+			t.Errorf("%s: Content-Type %q", target, got)
+		}
+		if got := res.Header.Get("Cache-Control"); got != "no-cache" {
+			t.Errorf("%s: Cache-Control %q", target, got)
+		}
+	}
+}
+
+func TestWhatIsNoFileIsNotFound(t *testing.T) {
+	for _, target := range []string{"/assets/none.js", "/favicon.ico", "/../web.go", "/a/b.css"} {
+		if res := get(t, "GET", target, nil); res.StatusCode != 404 {
+			t.Errorf("%s: status %d, want 404", target, res.StatusCode)
+		}
+	}
+	if res := get(t, "POST", "/", nil); res.StatusCode != 405 || res.Header.Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST: status %d, Allow %q", res.StatusCode, res.Header.Get("Allow"))
+	}
+}
+
+// Every file that the index names is there, with its type, and is kept forever; the index runs nothing inline.
+func TestTheIndexNamesAssetsThatNeverChange(t *testing.T) {
+	index := body(t, get(t, "GET", "/", nil))
+	assets := regexp.MustCompile(`(?:src|href)="(/assets/[^"]+)"`).FindAllStringSubmatch(index, -1)
+	if len(assets) < 2 {
+		t.Fatalf("the index names %d assets, want its script and its style at least", len(assets))
+	}
+	want := map[string]string{
+		"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "svg": "image/svg+xml",
+	}
+	for _, asset := range assets {
+		res := get(t, "GET", asset[1], nil)
+		if res.StatusCode != 200 {
+			t.Errorf("%s: status %d", asset[1], res.StatusCode)
+			continue
+		}
+		if got := res.Header.Get("Cache-Control"); got != "public, max-age=31536000, immutable" {
+			t.Errorf("%s: Cache-Control %q", asset[1], got)
+		}
+		if got := res.Header.Get("Content-Type"); got != want[asset[1][strings.LastIndex(asset[1], ".")+1:]] {
+			t.Errorf("%s: Content-Type %q", asset[1], got)
+		}
+	}
+	if inline := regexp.MustCompile(`<script(?:\s+type="module")?>|<style|\son\w+=|\sstyle=`).FindString(index); inline != "" {
+		t.Errorf("the index has %q inline, which the policy forbids", inline)
+	}
+}
+
+func TestAnUnchangedFileIsNotSentAgain(t *testing.T) {
+	first := get(t, "GET", "/", nil)
+	etag := first.Header.Get("ETag")
+	if !regexp.MustCompile(`^"[\w-]{22}"$`).MatchString(etag) {
+		t.Fatalf("ETag %q, want a strong one", etag)
+	}
+	again := get(t, "GET", "/", http.Header{"If-None-Match": {etag}})
+	if again.StatusCode != 304 || body(t, again) != "" {
+		t.Errorf("with the ETag: status %d, want 304 and no body", again.StatusCode)
+	}
+	other := get(t, "GET", "/", http.Header{"If-None-Match": {`"another"`}})
+	if other.StatusCode != 200 {
+		t.Errorf("with another ETag: status %d, want 200", other.StatusCode)
+	}
+	head := get(t, "HEAD", "/", nil)
+	if head.StatusCode != 200 || body(t, head) != "" || head.Header.Get("ETag") != etag {
+		t.Errorf("HEAD: status %d, ETag %q; want 200, %q and no body", head.StatusCode, head.Header.Get("ETag"), etag)
+	}
+}
+
+func TestEveryAnswerIsGuarded(t *testing.T) {
+	for _, target := range []string{"/", "/none.js"} {
+		h := get(t, "GET", target, nil).Header
+		csp := h.Get("Content-Security-Policy")
+		for _, want := range []string{"default-src 'self'", "connect-src 'self' ws: wss:", "object-src 'none'", "frame-ancestors 'none'"} {
+			if !strings.Contains(csp, want) {
+				t.Errorf("%s: policy %q lacks %q", target, csp, want)
+			}
+		}
+		if strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: policy %q allows what is unsafe", target, csp)
+		}
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") != "no-referrer" {
+			t.Errorf("%s: headers %v", target, h)
+		}
+	}
+}
