@@ -203,3 +203,23 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+func TestRefreshToken(t *testing.T) {
+	first := auth.NewRefreshToken()
+	next, other := first.Next(), auth.NewRefreshToken()
+	read, err := auth.ParseRefreshToken(first.String())
+	if err != nil || read != first {
+		t.Fatalf("parse %v: %v, %v", first, read, err)
+	}
+	f1, o1 := first.Hashes()
+	f2, o2 := next.Hashes()
+	f3, _ := other.Hashes()
+	if f1 != f2 || o1 == o2 || f1 == f3 {
+		t.Error("want the same family and another secret in what follows, and another family in another sign-in")
+	}
+	for _, bad := range []string{"", "x", first.String() + "A", first.String()[1:], strings.Repeat("!", len(first.String()))} {
+		if _, err := auth.ParseRefreshToken(bad); fabric.CodeOf(err) != fabric.CodeUnauthenticated {
+			t.Errorf("%q: %v, want unauthenticated", bad, err)
+		}
+	}
+}

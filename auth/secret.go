@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"github.com/weft-im/weft/fabric"
 )
 
 // Lifetimes and bounds of one-time codes and refresh tokens.
@@ -17,9 +19,8 @@ const (
 	CodeTries   = 5
 	RefreshLife = 90 * 24 * time.Hour
 
-	refreshBytes = 32 // 256 bits
-	// MaxRefreshBytes bounds a refresh token as a client sends it.
-	MaxRefreshBytes = 64
+	familyBytes = 16
+	onceBytes   = 32
 )
 
 // Hash is what is stored of a secret: its SHA-256. The secrets are random and long, or short-lived and few tries are
@@ -44,9 +45,44 @@ func NewCode() (string, error) {
 // CodeHash hashes a code together with the phone it was sent to, so that equal codes don't have equal hashes.
 func CodeHash(phone, code string) Hash { return HashOf(phone + "\x00" + code) }
 
-// NewRefreshToken returns an opaque token; only its hash is to be stored.
-func NewRefreshToken() string {
-	b := make([]byte, refreshBytes)
-	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
-	return base64.RawURLEncoding.EncodeToString(b)
+// RefreshToken is what a device trades for its next pair of tokens. It has a family, which stays the same for as long as
+// the device is signed in, and a secret that is good once. Who shows the family with a spent secret shows a copy of a
+// token from before, however old it is, and one row a device is enough to know it.
+type RefreshToken struct {
+	family [familyBytes]byte
+	once   [onceBytes]byte
+}
+
+// NewRefreshToken returns the first token of a new family, Next the one that follows t.
+func NewRefreshToken() RefreshToken {
+	var t RefreshToken
+	_, _ = rand.Read(t.family[:]) // never fails: crypto/rand ends the program instead
+	return t.Next()
+}
+
+func (t RefreshToken) Next() RefreshToken {
+	_, _ = rand.Read(t.once[:]) // as above
+	return t
+}
+
+// ParseRefreshToken reads a token as a client sends it. The error has CodeUnauthenticated.
+func ParseRefreshToken(text string) (RefreshToken, error) {
+	var t RefreshToken
+	if base64.RawURLEncoding.DecodedLen(len(text)) == familyBytes+onceBytes {
+		if b, err := base64.RawURLEncoding.DecodeString(text); err == nil {
+			copy(t.once[:], b[copy(t.family[:], b):])
+			return t, nil
+		}
+	}
+	return t, fabric.Errorf(fabric.CodeUnauthenticated, "that is no refresh token: sign in again")
+}
+
+// String returns the token as it goes to the client. Only its hashes are to be stored.
+func (t RefreshToken) String() string {
+	return base64.RawURLEncoding.EncodeToString(append(t.family[:], t.once[:]...))
+}
+
+// Hashes returns what is stored of t.
+func (t RefreshToken) Hashes() (family, once Hash) {
+	return sha256.Sum256(t.family[:]), sha256.Sum256(append(t.family[:], t.once[:]...))
 }

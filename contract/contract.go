@@ -24,6 +24,18 @@ type UsersOTPReply struct {
 	DevCode   string `json:"dev_code,omitempty"`
 }
 
+// SendOTPRequest asks the service that sends text messages, on subjects.SendOTP, to send a one-time code.
+type SendOTPRequest struct {
+	Phone     string `json:"phone"` // E.164
+	Code      string `json:"code"`
+	ExpiresAt int64  `json:"expires_at"` // Unix milliseconds
+}
+
+// SendOTPReply is its answer: {} once the message is on its way.
+type SendOTPReply struct {
+	Err *fabric.Error `json:"err,omitempty"`
+}
+
 // UsersTokenRequest trades a one-time code for tokens; the first time it registers the user.
 type UsersTokenRequest struct {
 	Phone  string    `json:"phone"`
@@ -48,10 +60,16 @@ type UsersTokenReply struct {
 	RefreshToken string        `json:"refresh_token"`
 }
 
-// UsersRefreshRequest spends a refresh token for a new pair.
+// UsersRefreshRequest spends a refresh token for a new pair. A token that was spent already revokes its device, except in
+// a retry: a client whose reply got lost asks again with the same Attempt, and gets another pair for as long as the
+// lost one was never used.
 type UsersRefreshRequest struct {
 	RefreshToken string `json:"refresh_token"`
+	Attempt      string `json:"attempt,omitempty"` // the client's id of this try, up to MaxAttempt bytes
 }
+
+// MaxAttempt bounds a client's id of a try to refresh, in bytes.
+const MaxAttempt = 64
 
 // UsersRevokeRequest revokes a device of the user's own: its tokens stop working and its sessions end within a second.
 type UsersRevokeRequest struct {

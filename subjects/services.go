@@ -31,3 +31,6 @@ var (
 	HistorySince  = Verb{ServiceHistory, "since"}
 	HistorySettle = Verb{ServiceHistory, "settle"}
 )
+
+// SendOTP is where the users role asks whoever sends text messages to send a one-time code.
+const SendOTP = "otp.send"

@@ -1,0 +1,81 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/weft-im/weft/chats"
+	"github.com/weft-im/weft/fabric"
+)
+
+// OpenDirect implements chats.Store.
+func (s *SQLite) OpenDirect(ctx context.Context, c fabric.ChannelID, a, b fabric.UserID, at int64) (created bool, err error) {
+	there, err := rows(ctx, s, `SELECT count(*) FROM channels WHERE id = ?`, scanCount, string(c))
+	if err != nil {
+		return false, fmt.Errorf("look for channel: %w", err)
+	}
+	if there[0] > 0 {
+		return false, nil // the usual case: every session asks once a chat, and no write takes its turn for it
+	}
+	err = s.write.do(ctx, func(t tx) error {
+		var users int
+		if err := t.QueryRowContext(ctx, `SELECT count(*) FROM users WHERE id IN (?, ?)`, string(a), string(b)).Scan(&users); err != nil {
+			return fmt.Errorf("look for users: %w", err)
+		}
+		if users < 2 {
+			return fabric.Errorf(fabric.CodeNotFound, "there is no such user")
+		}
+		n, err := t.exec(ctx, `INSERT INTO channels (id, kind, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+			string(c), string(fabric.KindDirect), at)
+		if err != nil || n == 0 {
+			return err
+		}
+		created = true
+		_, err = t.exec(ctx, `INSERT INTO members (user_id, channel_id) VALUES (?1, ?3), (?2, ?3)`, string(a), string(b), string(c))
+		return err
+	})
+	return created, err
+}
+
+func scanCount(r *sql.Rows) (n int, err error) {
+	err = r.Scan(&n)
+	return n, err
+}
+
+// List implements chats.Store.
+func (s *SQLite) List(ctx context.Context, u fabric.UserID, before chats.Place, limit int) ([]chats.Entry, error) {
+	return rows(ctx, s, queryList, scanEntry, string(u), before.At, string(before.Channel), string(u), limit)
+}
+
+func scanEntry(r *sql.Rows) (chats.Entry, error) {
+	var (
+		e                 chats.Entry
+		peer, name        sql.NullString
+		seq, prev, at     sql.NullInt64
+		sender, cid, kind sql.NullString
+		body              []byte
+	)
+	if err := r.Scan(&e.ID, &e.Kind, &e.At, &peer, &name, &seq, &prev, &at, &sender, &cid, &kind, &body); err != nil {
+		return e, err
+	}
+	if peer.Valid {
+		e.Name, e.Peer = name.String, &fabric.User{ID: fabric.UserID(peer.String), Name: name.String}
+	}
+	if seq.Valid {
+		e.Last = &fabric.Stored{
+			Channel: e.ID, Seq: uint64(seq.Int64), Prev: uint64(prev.Int64), At: at.Int64,
+			Message: fabric.Message{From: fabric.UserID(sender.String), CID: cid.String, Kind: kind.String, Body: body},
+		}
+	}
+	return e, nil
+}
+
+// Unread implements chats.Store.
+func (s *SQLite) Unread(ctx context.Context, c fabric.ChannelID, u fabric.UserID, after uint64, most int) (int, error) {
+	n, err := rows(ctx, s, queryUnread, scanCount, string(c), int64(after), string(u), most)
+	if err != nil {
+		return 0, err
+	}
+	return n[0], nil
+}

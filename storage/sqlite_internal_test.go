@@ -1,0 +1,165 @@
+package storage
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/weft-im/weft/fabric"
+)
+
+// Every migration goes down and up again.
+func TestMigrationsBothWays(t *testing.T) {
+	w, err := openWriter(filepath.Join(t.TempDir(), "weft.db"), "FULL", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close() //nolint:errcheck // the test's own
+	schema := func() string {
+		t.Helper()
+		found, err := w.db.QueryContext(t.Context(), `SELECT sql FROM sqlite_schema WHERE name NOT LIKE 'goose%' AND name NOT LIKE 'sqlite%' ORDER BY name`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer found.Close() //nolint:errcheck // Err tells what went wrong
+		var all []string
+		for found.Next() {
+			var one string
+			if err := found.Scan(&one); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, one)
+		}
+		if err := found.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(all, "\n")
+	}
+	const newest = 1
+	var up []string
+	for v := int64(0); v <= newest; v++ {
+		if err := migrate(t.Context(), w.db, v); err != nil {
+			t.Fatal(err)
+		}
+		up = append(up, schema())
+	}
+	for v := int64(newest); v >= 0; v-- {
+		if err := migrate(t.Context(), w.db, v); err != nil {
+			t.Fatal(err)
+		}
+		if got := schema(); got != up[v] {
+			t.Errorf("down to %d:\n got %s\nwant %s", v, got, up[v])
+		}
+	}
+	if err := migrate(t.Context(), w.db, -1); err != nil {
+		t.Fatal(err)
+	}
+	if got := schema(); got != up[newest] || !strings.Contains(got, "CREATE TABLE messages") {
+		t.Errorf("up again: %s", got)
+	}
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "weft.db")
+	s, err := OpenSQLite(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.write.db.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenSQLite(t.Context(), path); err == nil || !strings.Contains(err.Error(), "schema version 999, this weft knows up to 1") {
+		t.Errorf("open: %v", err)
+	}
+}
+
+// No read that a client can cause scans a table, whatever is in it.
+func TestReadsUseIndexes(t *testing.T) {
+	s, err := OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "weft.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // the test's own
+	for name, query := range map[string]string{
+		"newest": queryNewest, "before": queryBefore, "after": queryAfter, "heads": queryHeads, "channelsOf": queryChannelsOf,
+		"news": queryNews, "list": queryList, "unread": queryUnread, "user": queryUser, "phones": queryPhones, "devices": queryDevices,
+	} {
+		args := make([]any, max(strings.Count(query, "?"), 1))
+		for i := range args {
+			args[i] = "1"
+		}
+		if n := distinct(query); n > 0 {
+			args = args[:n]
+		}
+		found, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		steps := 0
+		for found.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := found.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			steps++
+			// json_each is the request's own list, list the page, (subquery-n) what has just been found.
+			fine := strings.Contains(detail, "VIRTUAL TABLE") || detail == "SCAN l" || strings.HasPrefix(detail, "SCAN (subquery")
+			if strings.HasPrefix(detail, "SCAN") && !fine {
+				t.Errorf("%s scans: %s", name, detail)
+			}
+		}
+		if err := found.Err(); err != nil || steps == 0 {
+			t.Errorf("%s: %d steps, %v", name, steps, err)
+		}
+		_ = found.Close()
+	}
+}
+
+// distinct counts the numbered parameters of a query, ?1 and so on.
+func distinct(query string) int {
+	n := 0
+	for i := 1; i < 10; i++ {
+		if strings.Contains(query, fmt.Sprintf("?%d", i)) {
+			n = i
+		}
+	}
+	return n
+}
+
+func BenchmarkArchive(b *testing.B) {
+	for _, channels := range []int{50, 5000} {
+		b.Run(fmt.Sprintf("channels=%d", channels), func(b *testing.B) {
+			s, err := OpenSQLite(b.Context(), filepath.Join(b.TempDir(), "weft.db"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close() //nolint:errcheck // the benchmark's own
+			var all []fabric.ChannelID
+			for range channels {
+				all = append(all, fabric.Direct(fabric.NewUserID(), fabric.NewUserID()))
+			}
+			body := []byte(`{"text":"` + strings.Repeat("x", 100) + `"}`)
+			from, cid := fabric.NewUserID(), fabric.NewCID()
+			const size = 400
+			batch := make([]fabric.Stored, size)
+			seq := uint64(0)
+			b.ReportAllocs()
+			for range b.N {
+				for i := range batch {
+					seq++
+					batch[i] = fabric.Stored{Channel: all[seq%uint64(channels)], Seq: seq, Prev: seq, At: int64(seq),
+						Message: fabric.Message{From: from, CID: cid, Kind: "text", Body: body}}
+				}
+				if err := s.Archive(b.Context(), 0, batch, seq); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*size), "µs/message")
+		})
+	}
+}

@@ -1,0 +1,120 @@
+// Package storagetest holds every implementation of the roles' stores to what their interfaces promise.
+package storagetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/weft-im/weft/auth"
+	"github.com/weft-im/weft/chats"
+	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/history"
+	"github.com/weft-im/weft/users"
+)
+
+// Store is all that a database does for the roles.
+type Store interface {
+	users.Store
+	chats.Store
+	history.Store
+}
+
+// Run runs the suite. open returns an empty store, which it closes when the test ends.
+func Run(t *testing.T, open func(testing.TB) Store) {
+	for _, part := range []struct {
+		name string
+		test func(*testing.T, Store)
+	}{
+		{"Codes", testCodes},
+		{"CodeIsSpentOnce", testCodeIsSpentOnce},
+		{"SignIn", testSignIn},
+		{"SignInAtOnce", testSignInAtOnce},
+		{"TooManyDevices", testTooManyDevices},
+		{"Rotate", testRotate},
+		{"RotateAgain", testRotateAgain},
+		{"RotateRetry", testRotateRetry},
+		{"Revoke", testRevoke},
+		{"Profile", testProfile},
+		{"ByPhones", testByPhones},
+		{"OpenDirect", testOpenDirect},
+		{"OpenDirectAtOnce", testOpenDirectAtOnce},
+		{"List", testList},
+		{"Unread", testUnread},
+		{"Archive", testArchive},
+		{"ArchiveAgain", testArchiveAgain},
+		{"Page", testPage},
+		{"News", testNews},
+	} {
+		t.Run(part.name, func(t *testing.T) { part.test(t, open(t)) })
+	}
+}
+
+// Signed is a sign-in with what a test needs of it.
+type signed struct {
+	fabric.User
+	device fabric.DeviceID
+	token  auth.RefreshToken
+}
+
+var start = fabric.Millis(time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC))
+
+// signIn signs a new device of the user with a phone in.
+func signIn(t testing.TB, s Store, phone, name string, at int64, most int) (signed, []fabric.DeviceID) {
+	t.Helper()
+	token := auth.NewRefreshToken()
+	in := users.SignIn{
+		Phone: phone, NewUser: fabric.NewUserID(), Name: name,
+		Device:    fabric.Device{ID: fabric.NewDeviceID(), Name: name + "'s phone", Platform: "test", CreatedAt: at, SeenAt: at},
+		PublicKey: "U" + name, RefreshExpiresAt: at + 1000,
+	}
+	in.Family, in.Once = token.Hashes()
+	u, revoked, err := s.SignIn(t.Context(), in, most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed{u, in.Device.ID, token}, revoked
+}
+
+// NewUser registers a user.
+func NewUser(t testing.TB, s Store, name string) fabric.User {
+	t.Helper()
+	phones++
+	u, _ := signIn(t, s, fmt.Sprintf("+49151%08d", phones), name, start, 16)
+	return u.User
+}
+
+var phones int // of the users so far
+
+// Open opens the direct chat of two users.
+func Open(t testing.TB, s Store, a, b fabric.UserID, at int64) fabric.ChannelID {
+	t.Helper()
+	c := fabric.Direct(a, b)
+	if _, err := s.OpenDirect(t.Context(), c, a, b, at); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// message returns a message for the archive.
+func message(c fabric.ChannelID, seq, prev uint64, from fabric.UserID) fabric.Stored {
+	return fabric.Stored{
+		Channel: c, Seq: seq, Prev: prev, At: start + int64(seq),
+		Message: fabric.Message{From: from, CID: fabric.NewCID(), Kind: "text", Body: json.RawMessage(fmt.Sprintf(`{"text":"n° %d \u0000 ✓"}`, seq))},
+	}
+}
+
+func archive(t testing.TB, s Store, shard int, upto uint64, batch ...fabric.Stored) {
+	t.Helper()
+	if err := s.Archive(t.Context(), shard, batch, upto); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func want[T any](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if g, w := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); g != w {
+		t.Errorf("%s:\n got %s\nwant %s", what, g, w)
+	}
+}

@@ -1,0 +1,34 @@
+package users
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/weft-im/weft/contract"
+	"github.com/weft-im/weft/fabric"
+)
+
+// devices answers weft.users.devices.
+func (r *Role) devices(ctx context.Context, req contract.UsersDevicesRequest) (contract.UsersDevicesReply, error) {
+	devices, err := r.store.Devices(ctx, req.User)
+	if err != nil {
+		return contract.UsersDevicesReply{}, fmt.Errorf("devices of %s: %w", req.User, err)
+	}
+	for i := range devices {
+		devices[i].Current = devices[i].ID == req.Device
+	}
+	if devices == nil {
+		devices = []fabric.Device{}
+	}
+	return contract.UsersDevicesReply{Devices: devices}, nil
+}
+
+// revoke answers weft.users.revoke. First the database, so that no new token is given, then the bucket, which ends the
+// sessions: asking again does both again, so that a failure between them is mended.
+func (r *Role) revoke(ctx context.Context, req contract.UsersRevokeRequest) (struct{}, error) {
+	err := r.store.Revoke(ctx, req.User, req.Device, fabric.Millis(r.cfg.Now()))
+	if err != nil {
+		return struct{}{}, fmt.Errorf("revoke device %s of %s: %w", req.Device, req.User, err)
+	}
+	return struct{}{}, r.tellRevoked(ctx, req.User, req.Device)
+}

@@ -1,0 +1,25 @@
+package users
+
+import (
+	"github.com/nyaruka/phonenumbers"
+
+	"github.com/weft-im/weft/fabric"
+)
+
+// maxPhoneBytes bounds a phone as a person types it.
+const maxPhoneBytes = 40
+
+// phone returns a phone in E.164, from the way in which people write it: with its country code, and with spaces,
+// dashes or brackets as they like. Only numbers of assigned ranges are taken, unless anyPossible.
+func phone(text string, anyPossible bool) (string, error) {
+	refused := fabric.Errorf(fabric.CodeBadRequest,
+		"phone: want a phone number with its country code in international form, as in +49 151 23456789")
+	if text == "" || len(text) > maxPhoneBytes {
+		return "", refused
+	}
+	n, err := phonenumbers.Parse(text, "ZZ") // no default country: it must name its own
+	if err != nil || !phonenumbers.IsPossibleNumber(n) || (!anyPossible && !phonenumbers.IsValidNumber(n)) {
+		return "", refused
+	}
+	return phonenumbers.Format(n, phonenumbers.E164), nil
+}

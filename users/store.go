@@ -1,0 +1,78 @@
+package users
+
+import (
+	"context"
+	"errors"
+
+	"github.com/weft-im/weft/auth"
+	"github.com/weft-im/weft/fabric"
+)
+
+// Store is what this role needs of the database.
+type Store interface {
+	// SaveCode keeps the one-time code of a phone in place of any before.
+	SaveCode(ctx context.Context, c Code) error
+	// TryCode spends the code of a phone if its hash is h and it holds at now (Unix milliseconds). Otherwise it counts a
+	// try, takes the code away with the last of tries, and returns ErrWrongCode.
+	TryCode(ctx context.Context, phone string, h auth.Hash, now int64, tries int) error
+	// SignIn adds the device to the user who has the phone, and registers that user first where there is none. Of a user
+	// with more than most devices it revokes those that were seen longest ago, and names them.
+	SignIn(ctx context.Context, in SignIn, most int) (u fabric.User, revoked []fabric.DeviceID, err error)
+	// Rotate spends a refresh token for the next. See Rotation for its errors.
+	Rotate(ctx context.Context, r Rotation) (Holder, error)
+	// Revoke revokes a device of u's: no token of its works from then on. The error has CodeNotFound where u has no such
+	// device; one that is revoked already is no error.
+	Revoke(ctx context.Context, u fabric.UserID, d fabric.DeviceID, at int64) error
+	// User returns the user with their phone. The error has CodeNotFound where there is none.
+	User(ctx context.Context, u fabric.UserID) (fabric.User, error)
+	// Rename changes a user's name. The error has CodeNotFound where there is none.
+	Rename(ctx context.Context, u fabric.UserID, name string) (fabric.User, error)
+	// ByPhones returns those users who have one of the phones, with it.
+	ByPhones(ctx context.Context, phones []string) ([]fabric.User, error)
+	// Devices returns a user's devices that are not revoked, oldest first.
+	Devices(ctx context.Context, u fabric.UserID) ([]fabric.Device, error)
+}
+
+// Code is a one-time code as it is stored.
+type Code struct {
+	Phone     string // E.164
+	Hash      auth.Hash
+	ExpiresAt int64 // Unix milliseconds
+}
+
+// ErrWrongCode says that a phone has no such code, or none that still holds.
+var ErrWrongCode = errors.New("wrong one-time code")
+
+// SignIn is a device that signs in.
+type SignIn struct {
+	Phone            string        // E.164
+	NewUser          fabric.UserID // the user's id and name, where the phone is new
+	Name             string
+	Device           fabric.Device
+	PublicKey        string // that its access tokens are bound to; may be empty
+	Family, Once     auth.Hash
+	RefreshExpiresAt int64 // Unix milliseconds
+}
+
+// Rotation puts the secret Next in the place of Once. Where Once is not the family's current secret, it is one that was
+// spent: the error is ErrSpent and the device is revoked. Only the retry of the attempt that spent it last is let
+// through, as long as nobody used the secret that came of it. Where the family is unknown, revoked or expired, the error
+// is ErrNoGrant.
+type Rotation struct {
+	Family, Once, Next auth.Hash
+	Attempt            string // the client's id of the attempt; empty for one that can't be retried
+	At, ExpiresAt      int64  // Unix milliseconds
+}
+
+// Errors of a Rotation. With ErrSpent comes the Holder of the revoked device.
+var (
+	ErrNoGrant = errors.New("the refresh token is unknown, expired or revoked")
+	ErrSpent   = errors.New("the refresh token was spent before")
+)
+
+// Holder is who holds a refresh token.
+type Holder struct {
+	User      fabric.User
+	Device    fabric.Device
+	PublicKey string
+}

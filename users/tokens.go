@@ -1,0 +1,150 @@
+package users
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/nats-io/nkeys"
+
+	"github.com/weft-im/weft/auth"
+	"github.com/weft-im/weft/contract"
+	"github.com/weft-im/weft/fabric"
+)
+
+// Bounds of names, in bytes.
+const (
+	maxNameBytes     = 100
+	maxDeviceBytes   = 100
+	maxPlatformBytes = 40
+	maxCodeBytes     = 16
+)
+
+// token answers weft.users.token: a code for a pair of tokens.
+func (r *Role) token(ctx context.Context, req contract.UsersTokenRequest) (contract.UsersTokenReply, error) {
+	reply, err := r.signIn(ctx, req)
+	r.signIns.WithLabelValues("sign-in", result(err)).Inc()
+	return reply, err
+}
+
+func (r *Role) signIn(ctx context.Context, req contract.UsersTokenRequest) (contract.UsersTokenReply, error) {
+	var none contract.UsersTokenReply
+	from, err := phone(req.Phone, r.cfg.Dev)
+	if err != nil {
+		return none, err
+	}
+	if err := errors.Join(
+		text("name", req.Name, maxNameBytes), text("device.name", req.Device.Name, maxDeviceBytes),
+		text("device.platform", req.Device.Platform, maxPlatformBytes), text("code", req.Code, maxCodeBytes),
+	); err != nil {
+		return none, err
+	}
+	if req.Device.PublicKey != "" && !nkeys.IsValidPublicUserKey(req.Device.PublicKey) {
+		return none, fabric.Errorf(fabric.CodeBadRequest, "device.public_key: want the public half of a user nkey (U…)")
+	}
+	now := r.cfg.Now()
+	err = r.store.TryCode(ctx, from, auth.CodeHash(from, req.Code), fabric.Millis(now), auth.CodeTries)
+	if errors.Is(err, ErrWrongCode) {
+		return none, fabric.Errorf(fabric.CodeUnauthenticated, "the code is wrong or has expired: ask for a new one")
+	}
+	if err != nil {
+		return none, fmt.Errorf("try code: %w", err)
+	}
+	name := req.Name
+	if name == "" {
+		name = from
+	}
+	refresh := auth.NewRefreshToken()
+	in := SignIn{
+		Phone: from, NewUser: fabric.NewUserID(), Name: name,
+		Device: fabric.Device{
+			ID: fabric.NewDeviceID(), Name: req.Device.Name, Platform: req.Device.Platform,
+			CreatedAt: fabric.Millis(now), SeenAt: fabric.Millis(now),
+		},
+		PublicKey: req.Device.PublicKey, RefreshExpiresAt: fabric.Millis(now.Add(auth.RefreshLife)),
+	}
+	in.Family, in.Once = refresh.Hashes()
+	user, revoked, err := r.store.SignIn(ctx, in, r.cfg.Devices)
+	if err != nil {
+		return none, fmt.Errorf("sign in: %w", err)
+	}
+	for _, d := range revoked {
+		if err := r.tellRevoked(ctx, user.ID, d); err != nil {
+			return none, err
+		}
+	}
+	return r.grant(Holder{User: user, Device: in.Device, PublicKey: in.PublicKey}, refresh)
+}
+
+// refresh answers weft.users.refresh.
+func (r *Role) refresh(ctx context.Context, req contract.UsersRefreshRequest) (contract.UsersTokenReply, error) {
+	reply, err := r.rotate(ctx, req)
+	r.signIns.WithLabelValues("refresh", result(err)).Inc()
+	return reply, err
+}
+
+func (r *Role) rotate(ctx context.Context, req contract.UsersRefreshRequest) (contract.UsersTokenReply, error) {
+	var none contract.UsersTokenReply
+	if err := text("attempt", req.Attempt, contract.MaxAttempt); err != nil {
+		return none, err
+	}
+	spent, err := auth.ParseRefreshToken(req.RefreshToken)
+	if err != nil {
+		return none, err
+	}
+	now, next := r.cfg.Now(), spent.Next()
+	rotation := Rotation{Attempt: req.Attempt, At: fabric.Millis(now), ExpiresAt: fabric.Millis(now.Add(auth.RefreshLife))}
+	rotation.Family, rotation.Once = spent.Hashes()
+	_, rotation.Next = next.Hashes()
+	holder, err := r.store.Rotate(ctx, rotation)
+	switch {
+	case errors.Is(err, ErrNoGrant):
+		return none, fabric.Errorf(fabric.CodeUnauthenticated, "the refresh token is not good (any more): sign in again")
+	case errors.Is(err, ErrSpent):
+		r.reuses.Inc()
+		r.log.Warn("a spent refresh token was used: its device is revoked", "user", holder.User.ID, "device", holder.Device.ID)
+		if err := r.tellRevoked(ctx, holder.User.ID, holder.Device.ID); err != nil {
+			return none, err
+		}
+		return none, fabric.Errorf(fabric.CodeUnauthenticated, "the refresh token was used before, so the device is revoked: sign in again")
+	case err != nil:
+		return none, fmt.Errorf("refresh: %w", err)
+	}
+	return r.grant(holder, next)
+}
+
+// grant signs an access token beside a refresh token.
+func (r *Role) grant(h Holder, refresh auth.RefreshToken) (contract.UsersTokenReply, error) {
+	access, expires, err := r.issuer.Issue(h.User.ID, h.Device.ID, h.PublicKey, r.cfg.Now())
+	if err != nil {
+		return contract.UsersTokenReply{}, err
+	}
+	return contract.UsersTokenReply{
+		User: h.User, Device: h.Device, AccessToken: access, ExpiresAt: fabric.Millis(expires), RefreshToken: refresh.String(),
+	}, nil
+}
+
+// text checks what a person named something: text of at most so many bytes that no terminal takes for a command.
+func text(field, s string, most int) error {
+	if len(s) > most {
+		return fabric.Errorf(fabric.CodeBadRequest, "%s: want at most %d bytes, got %d", field, most, len(s))
+	}
+	if !utf8.ValidString(s) {
+		return fabric.Errorf(fabric.CodeBadRequest, "%s: want text in UTF-8", field)
+	}
+	for _, c := range s {
+		if c < ' ' || c == 0x7f {
+			return fabric.Errorf(fabric.CodeBadRequest, "%s: want text without control characters", field)
+		}
+	}
+	return nil
+}
+
+// result is an error as metrics tell it.
+func result(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return string(fabric.CodeOf(err))
+}

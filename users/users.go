@@ -1,0 +1,146 @@
+// Package users is the role that knows who people are: it signs them in by their phone and a one-time code, gives and
+// renews their devices' tokens, revokes devices, and answers who has which phone. It owns users, devices and codes in
+// the database, and the bucket of revoked devices by which edges learn that a session must end.
+//
+// What it promises. A code and a refresh token work once; a refresh token that is used a second time revokes its
+// device. When a revocation has been answered, it is in the database and in the bucket. Secrets are stored as hashes.
+package users
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weft-im/weft/auth"
+	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/service"
+	"github.com/weft-im/weft/subjects"
+)
+
+// Config is how the role works. Zero values mean the defaults.
+type Config struct {
+	// Dev tells codes in the reply instead of sending them, takes any phone number that is possible rather than only
+	// those of assigned ranges, and has no rates on asking for codes. It is for machines that nobody else can reach.
+	Dev         bool
+	Rates       Rates
+	Devices     int // most devices of one user; default 16
+	Concurrency int // requests at work at once; default 64
+	Now         func() time.Time
+}
+
+// Rates bounds what strangers can make the role do. An hour's worth may come at once.
+type Rates struct {
+	CodesPerPhone   int // one-time codes sent to one phone an hour; default 5
+	CodesPerAddress int // and those that one address may ask for; default 60
+	PhonesPerUser   int // phones that one user may look up an hour; default 2,000
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.Rates.CodesPerPhone, 5)
+	setDefault(&c.Rates.CodesPerAddress, 60)
+	setDefault(&c.Rates.PhonesPerUser, 2000)
+	setDefault(&c.Devices, 16)
+	setDefault(&c.Concurrency, 64)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+func setDefault(v *int, to int) {
+	if *v == 0 {
+		*v = to
+	}
+}
+
+// Role is the users role. Run it once.
+type Role struct {
+	nc      *nats.Conn
+	store   Store
+	issuer  *auth.Issuer
+	revoked jetstream.KeyValue
+	cfg     Config
+	log     *slog.Logger
+	ready   chan struct{}
+
+	byPhone, byAddress, lookups *rates
+
+	signIns *prometheus.CounterVec
+	reuses  prometheus.Counter
+}
+
+// New returns the role of a fabric whose buckets are there.
+func New(ctx context.Context, nc *nats.Conn, store Store, issuer *auth.Issuer, cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Role, error) {
+	cfg = cfg.withDefaults()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("jetstream: %w", err)
+	}
+	r := &Role{
+		nc: nc, store: store, issuer: issuer, cfg: cfg, log: log, ready: make(chan struct{}),
+		byPhone:   newRates(cfg.Rates.CodesPerPhone, cfg.Now),
+		byAddress: newRates(cfg.Rates.CodesPerAddress, cfg.Now),
+		lookups:   newRates(cfg.Rates.PhonesPerUser, cfg.Now),
+		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "weft_users_sign_ins_total", Help: "Attempts to sign in or to renew tokens, by how they ended.",
+		}, []string{"what", "result"}),
+		reuses: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "weft_users_reused_refresh_tokens_total", Help: "Devices revoked because a spent refresh token was used.",
+		}),
+	}
+	if r.revoked, err = js.KeyValue(ctx, subjects.BucketRevoked); err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", subjects.BucketRevoked, err)
+	}
+	for _, c := range []prometheus.Collector{r.signIns, r.reuses} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// Ready is closed once the role serves.
+func (r *Role) Ready() <-chan struct{} { return r.ready }
+
+// Run serves until ctx ends; then it finishes what is at work.
+func (r *Role) Run(ctx context.Context) error {
+	host, err := service.New(r.nc, subjects.ServiceUsers, "people: sign-in, tokens, devices, profiles", r.cfg.Concurrency, r.log)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(
+		service.Handle(host, subjects.UsersOTP, r.otp),
+		service.Handle(host, subjects.UsersToken, r.token),
+		service.Handle(host, subjects.UsersRefresh, r.refresh),
+		service.Handle(host, subjects.UsersRevoke, r.revoke),
+		service.Handle(host, subjects.UsersGet, r.get),
+		service.Handle(host, subjects.UsersUpdate, r.update),
+		service.Handle(host, subjects.UsersLookup, r.lookup),
+		service.Handle(host, subjects.UsersDevices, r.devices),
+	)
+	if err == nil {
+		err = r.nc.Flush() // the server knows of the endpoints before anybody is told that they are there
+	}
+	if err != nil {
+		return errors.Join(err, host.Stop())
+	}
+	close(r.ready)
+	<-ctx.Done()
+	return host.Stop()
+}
+
+// tellRevoked lets every edge know that a device is revoked.
+func (r *Role) tellRevoked(ctx context.Context, u fabric.UserID, d fabric.DeviceID) error {
+	at := strconv.FormatInt(fabric.Millis(r.cfg.Now()), 10)
+	if _, err := r.revoked.PutString(ctx, subjects.Revoked(u, d), at); err != nil {
+		return fmt.Errorf("tell that device %s of %s is revoked: %w", d, u, err)
+	}
+	return nil
+}
