@@ -73,8 +73,9 @@ type Node struct {
 
 // role is a part of the fabric that works until its context ends.
 type role struct {
-	name string
-	run  func(context.Context) error
+	name  string
+	run   func(context.Context) error
+	ready <-chan struct{} // closed once it serves; nil for a role that nobody asks
 }
 
 // Start brings everything up to the point where clients can be taken. What it returns must be Run.
@@ -147,13 +148,14 @@ func (n *Node) startRoles(ctx context.Context) error {
 	return nil
 }
 
-// connect returns a role's connection, inside of the process.
+// connect returns a role's connection. It goes over loopback: the server's in-process connections are pipes without
+// buffers, on which every write of one side waits for a read of the other (docs/performance.md has the figures).
 func (n *Node) connect(name string) (*nats.Conn, error) {
 	token, seed, err := n.keys.RoleCreds(name)
 	if err != nil {
 		return nil, fmt.Errorf("credentials of %s: %w", name, err)
 	}
-	nc, err := nats.Connect("", nats.InProcessServer(n.nats), nats.Name("weft "+name),
+	nc, err := nats.Connect("nats://"+n.nats.Addr().String(), nats.Name("weft "+name),
 		nats.UserJWTAndSeed(token, string(seed)), nats.MaxReconnects(-1), nats.ReconnectWait(200*time.Millisecond))
 	if err != nil {
 		return nil, fmt.Errorf("connect %s to nats: %w", name, err)
@@ -162,8 +164,60 @@ func (n *Node) connect(name string) (*nats.Conn, error) {
 	return nc, nil
 }
 
-func (n *Node) add(name string, run func(context.Context) error) {
-	n.roles = append(n.roles, role{name, run})
+func (n *Node) add(name string, run func(context.Context) error, ready <-chan struct{}) {
+	n.roles = append(n.roles, role{name, run, ready})
+}
+
+func (n *Node) startHistory(_ context.Context, f natsconfig.Fabric) error {
+	nc, err := n.connect("history")
+	if err != nil {
+		return err
+	}
+	r, err := history.New(nc, n.store, f.Shards, history.Config{}, n.log.With("role", "history"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("history", r.Run, r.Ready())
+	return nil
+}
+
+func (n *Node) startUsers(ctx context.Context, _ natsconfig.Fabric) error {
+	nc, err := n.connect("users")
+	if err != nil {
+		return err
+	}
+	r, err := users.New(ctx, nc, n.store, n.keys.Issuer(), users.Config{Dev: n.cfg.Dev}, n.log.With("role", "users"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("users", r.Run, r.Ready())
+	return nil
+}
+
+func (n *Node) startChats(_ context.Context, f natsconfig.Fabric) error {
+	nc, err := n.connect("chats")
+	if err != nil {
+		return err
+	}
+	r, err := chats.New(nc, n.store, f.Shards, chats.Config{}, n.log.With("role", "chats"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("chats", r.Run, r.Ready())
+	return nil
+}
+
+func (n *Node) startPresence(context.Context, natsconfig.Fabric) error {
+	nc, err := n.connect("presence")
+	if err != nil {
+		return err
+	}
+	r, err := presence.New(nc, presence.Config{Lease: natsconfig.EdgeLease}, n.log.With("role", "presence"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("presence", r.Run, nil)
+	return nil
 }
 
 func (n *Node) startEdge(ctx context.Context, f natsconfig.Fabric, limits edge.Limits) error {
@@ -180,6 +234,6 @@ func (n *Node) startEdge(ctx context.Context, f natsconfig.Fabric, limits edge.L
 	if err != nil {
 		return err
 	}
-	n.add("edge", n.edge.Run)
+	n.add("edge", n.edge.Run, nil)
 	return nil
 }

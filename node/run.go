@@ -18,18 +18,27 @@ func (n *Node) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
-	ended := make([]chan error, len(n.roles))
-	stops := make([]context.CancelFunc, len(n.roles))
-	for i, r := range n.roles {
+	ended := make([]chan error, 0, len(n.roles))
+	stops := make([]context.CancelFunc, 0, len(n.roles))
+	for _, r := range n.roles {
 		roleCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
-		ended[i], stops[i] = make(chan error, 1), stop
+		end := make(chan error, 1)
+		ended, stops = append(ended, end), append(stops, stop)
 		go func() {
 			err := r.run(roleCtx)
 			if err != nil || roleCtx.Err() == nil {
 				cancel(fmt.Errorf("role %s ended: %w", r.name, err))
 			}
-			ended[i] <- err
+			end <- err
 		}()
+		if r.ready == nil {
+			continue
+		}
+		// Each serves before the next begins: what an edge takes on is answered from the first client on.
+		select {
+		case <-r.ready:
+		case <-ctx.Done():
+		}
 	}
 	n.clientsHTTP = n.serve(n.clients, n.clientHandler(), cancel)
 	n.opsHTTP = n.serve(n.ops, n.opsHandler(), cancel)
@@ -45,7 +54,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer done()
 	closed := make(chan error, 1)
 	go func() { closed <- n.clientsHTTP.Shutdown(shutdown) }()
-	for i := len(n.roles) - 1; i >= 0; i-- {
+	for i := len(ended) - 1; i >= 0; i-- {
 		stops[i]()
 		if err := <-ended[i]; err != nil {
 			errs = append(errs, fmt.Errorf("role %s: %w", n.roles[i].name, err))
