@@ -72,7 +72,7 @@ func (s *Session) messageLocked(shard int, seq uint64, event []byte, had bool) {
 
 // resume brings the session from its cursor to live. from is nil for a first login, which lists its channels itself.
 func (s *Session) resume(ctx context.Context, from fabric.Position) {
-	began := time.Now()
+	began, first := time.Now(), from == nil
 	for {
 		upto, err := s.readSince(ctx, from)
 		if err != nil {
@@ -82,11 +82,11 @@ func (s *Session) resume(ctx context.Context, from fabric.Position) {
 			}
 			return
 		}
-		if s.goLive(upto) {
+		if s.goLive(upto, first) {
 			s.edge.metrics.resume.Observe(time.Since(began).Seconds())
 			return
 		}
-		from = upto
+		from, first = upto, false
 	}
 }
 
@@ -147,8 +147,9 @@ func (e *Edge) since(ctx context.Context, req contract.HistorySinceRequest) (con
 }
 
 // goLive ends the resume at upto. It reports false where live messages had to be dropped meanwhile: they are behind
-// upto in the logs.
-func (s *Session) goLive(upto fabric.Position) bool {
+// upto in the logs. To a first login, which was sent nothing, all that came since it joined is news: whatever was stored
+// after the reply to its hello reaches it live, and what its lists bring a second time has the same channel and seq.
+func (s *Session) goLive(upto fabric.Position, first bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.catching
@@ -157,10 +158,13 @@ func (s *Session) goLive(upto fabric.Position) bool {
 	}
 	if c.overflow {
 		s.catching = &catchUp{}
-		return false
+		return false // and is no first read any more: from here on the logs are read
 	}
 	s.catching = nil
 	s.base = upto
+	if first {
+		s.base = make(fabric.Position, len(upto))
+	}
 	s.position = slices.Clone(upto)
 	for _, held := range c.held {
 		s.messageLocked(held.shard, held.seq, held.event, held.event == nil)

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/weft-im/weft/bench"
+)
+
+// benchCmd measures any Weft server from outside.
+type benchCmd struct {
+	Pairs  benchPairsCmd  `cmd:"" help:"Pairs of users chat as fast as their window allows."`
+	Idle   benchIdleCmd   `cmd:"" help:"Connections that are only there."`
+	Resume benchResumeCmd `cmd:"" help:"Everybody comes back at once and has missed messages."`
+}
+
+// benchTarget is what every mode has.
+type benchTarget struct {
+	URL   string `env:"WEFT_URL" default:"http://127.0.0.1:8080" help:"The server's address for clients; it must be in dev mode."`
+	Ops   string `env:"WEFT_OPS" default:"http://127.0.0.1:8081" help:"Its address for operators, whose /metrics tells what it uses; empty for none."`
+	Users string `help:"File that keeps the signed-in users for the next run." placeholder:"FILE"`
+	JSON  bool   `name:"json" help:"Print the figures as JSON."`
+}
+
+type benchPairsCmd struct {
+	benchTarget
+	Pairs    int           `default:"50" help:"Pairs of users; one of each sends to the other."`
+	Window   int           `default:"16" help:"Messages of a pair that wait for their reply."`
+	Body     int           `default:"100" help:"Bytes of a body."`
+	Duration time.Duration `default:"20s" help:"How long is measured."`
+	WarmUp   time.Duration `name:"warm-up" default:"3s" help:"Time before that."`
+}
+
+// Run runs the mode.
+func (c *benchPairsCmd) Run(ctx context.Context) error {
+	report, err := bench.Pairs(ctx, c.target(), bench.PairsConfig{
+		Pairs: c.Pairs, Window: c.Window, Body: c.Body, Duration: c.Duration, WarmUp: c.WarmUp,
+	})
+	return c.tell(report, err)
+}
+
+type benchIdleCmd struct {
+	benchTarget
+	Connections int           `default:"15000" help:"Authenticated connections."`
+	Hold        time.Duration `default:"10s" help:"How long they are held."`
+	Parallel    int           `default:"64" help:"Handshakes at once."`
+}
+
+// Run runs the mode.
+func (c *benchIdleCmd) Run(ctx context.Context) error {
+	report, err := bench.Idle(ctx, c.target(), bench.IdleConfig{Connections: c.Connections, Hold: c.Hold, Parallel: c.Parallel})
+	return c.tell(report, err)
+}
+
+type benchResumeCmd struct {
+	benchTarget
+	Clients  int           `default:"10000" help:"Clients that come back."`
+	Missed   int           `default:"10" help:"Messages that each has missed."`
+	Channels int           `default:"1" help:"Chats of each over which they are spread."`
+	Senders  int           `default:"50" help:"Users who sent them."`
+	Body     int           `default:"100" help:"Bytes of a body."`
+	Parallel int           `default:"0" help:"Connections that are being made at once; 0: all."`
+	Timeout  time.Duration `default:"2m" help:"How long the last may take."`
+}
+
+// Run runs the mode.
+func (c *benchResumeCmd) Run(ctx context.Context) error {
+	report, err := bench.Resume(ctx, c.target(), bench.ResumeConfig{
+		Clients: c.Clients, Missed: c.Missed, Channels: c.Channels, Senders: c.Senders, Body: c.Body,
+		Parallel: c.Parallel, Timeout: c.Timeout,
+	})
+	return c.tell(report, err)
+}
+
+func (c *benchTarget) target() bench.Target {
+	return bench.Target{URL: c.URL, Ops: c.Ops, Users: c.Users, Note: func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, format+"\n", args...)
+	}}
+}
+
+// tell prints a report. A run that found fault is an error, after its figures.
+func (c *benchTarget) tell(report *bench.Report, err error) error {
+	if report == nil {
+		return err
+	}
+	write := report.WriteTable
+	if c.JSON {
+		write = report.WriteJSON
+	}
+	if writeErr := write(os.Stdout); writeErr != nil {
+		return errors.Join(err, fmt.Errorf("print the report: %w", writeErr))
+	}
+	if err == nil && report.Failed() {
+		err = errors.New("the run failed: what it measured is worth nothing")
+	}
+	return err
+}
