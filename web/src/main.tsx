@@ -1,3 +1,13 @@
 import { render } from "preact";
+import { App } from "./store/app";
+import { Shell } from "./view/shell";
+import { SignInPage } from "./view/signin";
 
-render(<main>Weft</main>, document.getElementById("app")!);
+const app = new App(location.origin);
+
+function Page() {
+  const session = app.session.value;
+  return session ? <Shell key={session.me.id} session={session} /> : <SignInPage signIn={app.signIn} />;
+}
+
+render(<Page />, document.getElementById("app")!);

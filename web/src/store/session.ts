@@ -1,0 +1,185 @@
+// A signed-in user in this tab: the connection, and all state that it keeps in step. Views read signals and call methods;
+// only this file hands events to the state they change.
+import { batch, computed, effect, signal, untracked } from "@preact/signals";
+import { Api, type Auth, Client, type ConnectionState, directChannel, type Message, peerOf, type User } from "@weft/client";
+import { emptyChat, marksOf } from "./chat";
+import { ChatList } from "./chatlist";
+import { Drafts } from "./drafts";
+import { Outbox } from "./outgoing";
+import { Watched } from "./presence";
+import { Route } from "./route";
+import { Thread } from "./thread";
+import { Typing } from "./typing";
+import { visible } from "./visible";
+
+/** How many conversations are held beside the open one, so that going back to one is instant. */
+const HELD_THREADS = 8;
+
+export class Session {
+  readonly me: User;
+  readonly api: Api;
+  readonly connection = signal<ConnectionState>({ name: "connecting" });
+  readonly chats: ChatList;
+  readonly outbox: Outbox;
+  readonly typing: Typing;
+  readonly watched: Watched;
+  readonly drafts: Drafts;
+  readonly route = new Route();
+  /** The newest message that came into the open chat, for those who cannot see it come. */
+  readonly announced = signal<Message | null>(null);
+  readonly open = computed(() => {
+    const id = this.route.channel.value;
+    if (!id) return null;
+    const peer = peerOf(id, this.me.id);
+    return this.chats.chats.value.get(id) ?? emptyChat(id, peer ? { id: peer, name: "" } : undefined);
+  });
+
+  private readonly client: Client;
+  private readonly threads = new Map<string, Thread>();
+  private readonly undo: (() => void)[] = [];
+  private synced = false;
+
+  constructor(
+    private readonly auth: Auth,
+    url: string,
+  ) {
+    this.me = auth.grant!.user;
+    this.api = new Api(auth, url);
+    this.client = new Client({ url, auth });
+    this.chats = new ChatList(this.client, this.api, this.me.id);
+    this.typing = new Typing(this.client);
+    this.watched = new Watched(this.client);
+    this.drafts = new Drafts(this.me.id, localStorage);
+    this.outbox = new Outbox(this.client, this.me.id, (m) => this.message(m), sessionStorage);
+  }
+
+  start(): void {
+    const { client } = this;
+    this.undo.push(
+      client.on("state", (state) => (this.connection.value = state)),
+      client.on("message", (m) => this.message(m)),
+      client.on("receipt", (r) => this.chats.receipt(r)),
+      client.on("typing", (t) => t.user !== this.me.id && this.typing.event(t.channel, t.user, t.on)),
+      client.on("presence", (p) => this.watched.event(p)),
+      client.on("channel", (c) => {
+        if (c.change === "read") this.chats.receipt({ channel: c.channel, user: this.me.id, read: c.read ?? 0 });
+      }),
+      client.on("synced", () => this.caughtUp()),
+      client.on("reset", () => this.lostTrack()),
+      effect(() => client.active(visible.value)),
+      effect(() => {
+        const channel = this.route.channel.value;
+        untracked(() => this.show(channel));
+      }),
+    );
+    client.connect();
+    this.outbox.restore();
+  }
+
+  stop(): void {
+    this.typing.stopped();
+    for (const undo of this.undo.splice(0)) undo();
+    this.route.close();
+    this.client.close();
+  }
+
+  async signOut(): Promise<void> {
+    await this.auth.signOut();
+  }
+
+  /** Connects now instead of when the countdown ends. */
+  reconnect(): void {
+    this.client.connect();
+  }
+
+  /** The conversation of a channel; the least recently opened beyond a few are let go. */
+  thread(channel: string): Thread {
+    let thread = this.threads.get(channel);
+    if (thread) this.threads.delete(channel);
+    else thread = new Thread(channel, this.client);
+    this.threads.set(channel, thread);
+    for (const id of this.threads.keys()) {
+      if (this.threads.size <= HELD_THREADS) break;
+      if (id !== this.route.channel.peek()) this.threads.delete(id);
+    }
+    return thread;
+  }
+
+  /** Opens the direct chat with whoever has this phone number; says no if nobody has. */
+  async openByPhone(phone: string): Promise<"opened" | "nobody" | "self"> {
+    const [user] = await this.api.lookup([phone]);
+    if (!user) return "nobody";
+    if (user.id === this.me.id) return "self";
+    const channel = directChannel(this.me.id, user.id);
+    this.chats.open(channel, user);
+    this.route.go(channel);
+    return "opened";
+  }
+
+  sendText(channel: string, text: string): void {
+    this.typing.stopped();
+    this.outbox.send(channel, "text", { text });
+  }
+
+  /** Says that the user has seen the conversation up to seq. */
+  read(channel: string, seq: number): void {
+    const chat = this.chats.get(channel);
+    if (!chat || seq <= marksOf(chat, this.me.id).read) return;
+    this.client.read(channel, seq);
+    this.chats.receipt({ channel, user: this.me.id, read: seq });
+  }
+
+  private message(message: Message): void {
+    batch(() => {
+      const isNew = message.seq > (this.chats.get(message.channel)?.last?.seq ?? 0);
+      this.chats.message(message);
+      this.threads.get(message.channel)?.receive(message);
+      if (message.from === this.me.id) {
+        this.outbox.discard(message.cid); // its reply was lost, or is on its way
+        return;
+      }
+      this.typing.event(message.channel, message.from, false);
+      if (isNew && message.channel === this.route.channel.value) this.announced.value = message;
+    });
+  }
+
+  // caughtUp asks for what events do not bring after a connection was lost: marks, and how much is unread elsewhere.
+  private caughtUp(): void {
+    void this.chats.refresh();
+    void this.watched.again();
+    this.client.active(visible.value);
+    const channel = this.route.channel.value;
+    if (channel) {
+      const thread = this.thread(channel);
+      if (!thread.loaded.value || thread.error.value) void thread.loadNewest();
+      if (this.synced) void this.receipts(channel);
+    }
+    this.synced = true;
+  }
+
+  // lostTrack: events were missed for good. What is held may have holes; it is read anew.
+  private lostTrack(): void {
+    const channel = this.route.channel.value;
+    for (const id of [...this.threads.keys()]) if (id !== channel) this.threads.delete(id);
+    if (channel) void this.thread(channel).loadNewest();
+    void this.chats.refresh();
+  }
+
+  private async receipts(channel: string): Promise<void> {
+    try {
+      for (const receipt of await this.client.receipts(channel)) this.chats.receipt({ channel, ...receipt });
+    } catch {
+      // The connection went again, or the chat has no message yet; `synced` asks again.
+    }
+  }
+
+  private show(channel: string): void {
+    this.announced.value = null;
+    this.typing.stopped();
+    void this.watched.watch(channel ? peerOf(channel, this.me.id) : undefined);
+    if (!channel) return;
+    const thread = this.thread(channel);
+    if (!thread.loaded.peek()) void thread.loadNewest();
+    if (!this.chats.get(channel)?.name) void this.chats.name(channel);
+  }
+}

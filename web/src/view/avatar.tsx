@@ -1,0 +1,16 @@
+/** The initials on a colour that stays the same for a chat. */
+export function Avatar({ id, name }: { id: string; name: string }) {
+  return <span class={`avatar avatar-${hue(id)}`} aria-hidden="true">{initials(name)}</span>;
+}
+
+function hue(id: string): number {
+  let sum = 0;
+  for (let i = 0; i < id.length; i++) sum = (sum * 31 + id.charCodeAt(i)) >>> 0;
+  return sum % 8;
+}
+
+function initials(name: string): string {
+  const words = name.trim().split(/\s+/).filter((word) => /^\p{L}/u.test(word));
+  const first = (word: string | undefined) => (word ? [...word][0]!.toUpperCase() : "");
+  return first(words[0]) + (words.length > 1 ? first(words.at(-1)) : "") || "#";
+}

@@ -1,0 +1,47 @@
+import { now } from "../store/clock";
+import { type Chat, MAX_UNREAD, unreadOf } from "../store/chat";
+import { stateOf } from "../store/ticks";
+import { Avatar } from "./avatar";
+import { useSession } from "./context";
+import { preview } from "./kinds";
+import { Ticks } from "./ticks";
+import { exactTime, shortTime } from "./times";
+
+/** A chat in the list: who, when, what was said last, and how much of it is unread. */
+export function ChatItem({ chat, open, focusable }: { chat: Chat; open: boolean; focusable: boolean }) {
+  const session = useSession();
+  const unread = unreadOf(chat);
+  const at = chat.last?.at ?? 0;
+  return (
+    <li>
+      <button type="button" class={`chat-item${open ? " open" : ""}${unread > 0 ? " has-unread" : ""}`} data-testid="chat-item"
+        data-channel={chat.id} aria-current={open ? "true" : undefined} tabIndex={focusable ? 0 : -1}
+        onClick={() => session.route.go(chat.id)}>
+        <Avatar id={chat.id} name={chat.name} />
+        <span class="chat-name" dir="auto">{chat.name || "…"}</span>
+        <time class="chat-time" dateTime={new Date(at).toISOString()} title={exactTime(at)}>{shortTime(at, now.value)}</time>
+        <LastMessage chat={chat} />
+        {unread > 0 && (
+          <span class="unread" data-testid="unread">
+            {unread >= MAX_UNREAD ? `${MAX_UNREAD - 1}+` : unread}<span class="sr-only"> unread</span>
+          </span>
+        )}
+      </button>
+    </li>
+  );
+}
+
+function LastMessage({ chat }: { chat: Chat }) {
+  const session = useSession();
+  if (session.typing.shown.value.has(chat.id)) return <span class="chat-last is-typing">typing…</span>;
+  const pending = session.outbox.pending.value.filter((p) => p.channel === chat.id).at(-1);
+  const message = pending ?? chat.last;
+  if (!message) return <span class="chat-last" />;
+  const state = pending ? (pending.failed ? "failed" : "sending") : stateOf(chat.last!, chat, session.me.id);
+  return (
+    <span class="chat-last">
+      <Ticks state={state} />
+      <span class="chat-preview" dir="auto">{preview(message)}</span>
+    </span>
+  );
+}

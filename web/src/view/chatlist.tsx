@@ -1,0 +1,56 @@
+import { useEffect, useRef } from "preact/hooks";
+import { ChatItem } from "./chatitem";
+import { useSession } from "./context";
+
+/** The list of chats. One stop for the tab key; arrows move within. */
+export function ChatListView() {
+  const session = useSession();
+  const { chats } = session;
+  const list = useRef<HTMLUListElement>(null);
+  const order = chats.order.value;
+  const open = session.route.channel.value;
+  const stop = order.some((chat) => chat.id === open) ? open : order[0]?.id;
+
+  return (
+    <nav class="chats" aria-label="Chats" onKeyDown={(e) => move(e, list.current)}>
+      <ul ref={list} class="chat-list" data-testid="chat-list" role="list">
+        {order.map((chat) => (
+          <ChatItem key={chat.id} chat={chat} open={chat.id === open} focusable={chat.id === stop} />
+        ))}
+      </ul>
+      {order.length === 0 && (
+        <p class="empty-list">
+          {chats.loaded.value ? "No chats yet. Start one with a phone number." : chats.error.value ? "" : "Loading…"}
+        </p>
+      )}
+      {chats.more.value && <LoadMore />}
+    </nav>
+  );
+}
+
+function move(e: KeyboardEvent, list: HTMLElement | null): void {
+  const items = [...(list?.querySelectorAll<HTMLElement>(".chat-item") ?? [])];
+  const at = items.indexOf(document.activeElement as HTMLElement);
+  const to =
+    e.key === "ArrowDown" ? at + 1
+    : e.key === "ArrowUp" ? at - 1
+    : e.key === "Home" ? 0
+    : e.key === "End" ? items.length - 1
+    : -1;
+  if (at < 0 || to < 0 || to >= items.length) return;
+  e.preventDefault();
+  items[to]!.focus();
+}
+
+/** Reads on when the list's end comes near. */
+function LoadMore() {
+  const { chats } = useSession();
+  const end = useRef<HTMLDivElement>(null);
+  const held = chats.chats.value.size;
+  useEffect(() => {
+    const observer = new IntersectionObserver((seen) => seen.some((s) => s.isIntersecting) && void chats.loadMore(), { rootMargin: "400px" });
+    observer.observe(end.current!);
+    return () => observer.disconnect();
+  }, [held]);
+  return <div ref={end} class="sentinel" />;
+}

@@ -1,0 +1,75 @@
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren, TargetedSubmitEvent } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import type { SignIn } from "../store/signin";
+import { Logo } from "./icons";
+
+/** The pages before the chats: phone, code, name. */
+export function SignInPage({ signIn }: { signIn: SignIn }) {
+  const step = signIn.step.value;
+  return (
+    <main class="signin">
+      <div class="card">
+        <Logo />
+        {step === "phone" && <PhoneStep signIn={signIn} />}
+        {step === "code" && <CodeStep signIn={signIn} />}
+        {step === "name" && <NameStep signIn={signIn} />}
+      </div>
+    </main>
+  );
+}
+
+function PhoneStep({ signIn }: { signIn: SignIn }) {
+  return (
+    <Step signIn={signIn} title="Sign in to Weft" submit={() => signIn.requestCode()}>
+      <p>We send a code to your phone number.</p>
+      <label for="phone">Phone number</label>
+      <input id="phone" data-testid="phone" type="tel" name="phone" autocomplete="tel" required placeholder="+49 151 23456789"
+        value={signIn.phone} onInput={(e) => (signIn.phone.value = e.currentTarget.value)} />
+      <button class="primary" data-testid="otp-submit" disabled={signIn.busy}>Send code</button>
+    </Step>
+  );
+}
+
+function CodeStep({ signIn }: { signIn: SignIn }) {
+  return (
+    <Step signIn={signIn} title="Enter the code" submit={() => signIn.enterCode()}>
+      <p>It was sent to <b>{signIn.phone}</b>.</p>
+      {signIn.devCode.value && <p class="hint">This server runs for development. Your code is <b>{signIn.devCode}</b>.</p>}
+      <label for="code">Code</label>
+      <input id="code" data-testid="code" class="code" name="code" inputMode="numeric" autocomplete="one-time-code" required
+        maxLength={12} value={signIn.code} onInput={(e) => (signIn.code.value = e.currentTarget.value)} />
+      <button class="primary" data-testid="code-submit" disabled={signIn.busy}>Continue</button>
+      <button type="button" class="link" onClick={() => signIn.again()}>Use another number</button>
+    </Step>
+  );
+}
+
+function NameStep({ signIn }: { signIn: SignIn }) {
+  const name = useSignal("");
+  return (
+    <Step signIn={signIn} title="What is your name?" submit={() => signIn.enterName(name.value)}>
+      <p>Those you write to see it.</p>
+      <label for="name">Name</label>
+      <input id="name" data-testid="name" name="name" autocomplete="name" required maxLength={50} pattern=".*\S.*"
+        value={name} onInput={(e) => (name.value = e.currentTarget.value)} />
+      <button class="primary" data-testid="name-submit" disabled={signIn.busy}>Start</button>
+    </Step>
+  );
+}
+
+function Step(props: { signIn: SignIn; title: string; submit: () => void; children: ComponentChildren }) {
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => form.current?.querySelector("input")?.focus(), []);
+  const submit = (e: TargetedSubmitEvent<HTMLFormElement>) => {
+    e.preventDefault();
+    props.submit();
+  };
+  return (
+    <form ref={form} onSubmit={submit} aria-busy={props.signIn.busy.value}>
+      <h1>{props.title}</h1>
+      {props.children}
+      <p class="error" role="alert">{props.signIn.error}</p>
+    </form>
+  );
+}
