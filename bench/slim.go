@@ -98,7 +98,8 @@ func (s *slim) handshake(u *url.URL) error {
 		return err
 	}
 	key := base64.StdEncoding.EncodeToString(nonce[:])
-	request := "GET " + u.JoinPath("/v1/ws").EscapedPath() + " HTTP/1.1\r\nHost: " + u.Host +
+	path := "/" + strings.TrimPrefix(u.JoinPath("/v1/ws").EscapedPath(), "/") // JoinPath leaves the slash out where u has no path
+	request := "GET " + path + " HTTP/1.1\r\nHost: " + u.Host +
 		"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: weft.v1\r\nSec-WebSocket-Key: " + key + "\r\n\r\n"
 	if _, err := io.WriteString(s.nc, request); err != nil {
 		return err
