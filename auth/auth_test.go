@@ -100,7 +100,13 @@ func TestVerify(t *testing.T) {
 		{"very long", strings.Repeat("a", 1<<20), "malformed"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c, err := k.Verifier().Verify(tc.token)
+			v := k.Verifier()
+			if again, err := v.Verify(tc.token); err == nil { // a remembered token is the same
+				if c, err := v.Verify(tc.token); err != nil || c != again {
+					t.Errorf("the second time: %+v, %v", c, err)
+				}
+			}
+			c, err := v.Verify(tc.token)
 			if tc.want == "" {
 				if err != nil || c.User != u || c.Device != d || c.PublicKey != "" {
 					t.Errorf("got %+v, %v", c, err)
@@ -189,19 +195,47 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
+// A remembered token still expires.
+func TestVerifyRemembersNoLongerThanTheTokenHolds(t *testing.T) {
+	k := keys(t)
+	token, _, err := k.Issuer().Issue(fabric.NewUserID(), fabric.NewDeviceID(), "", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	v := auth.VerifierAt(k, func() time.Time { return now })
+	if _, err := v.Verify(token); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(auth.AccessLife + 2*auth.Skew)
+	if _, err := v.Verify(token); fabric.CodeOf(err) != fabric.CodeUnauthenticated {
+		t.Errorf("after it expired: %v", err)
+	}
+}
+
 func BenchmarkVerify(b *testing.B) {
 	k := keys(b)
 	token, _, err := k.Issuer().Issue(fabric.NewUserID(), fabric.NewDeviceID(), "", time.Now())
 	if err != nil {
 		b.Fatal(err)
 	}
-	v := k.Verifier()
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := v.Verify(token); err != nil {
-			b.Fatal(err)
+	b.Run("new", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := auth.Check(k.Verifier(), token); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
+	b.Run("remembered", func(b *testing.B) {
+		v := k.Verifier()
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := v.Verify(token); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 func TestRefreshToken(t *testing.T) {

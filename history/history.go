@@ -29,18 +29,18 @@ import (
 
 // Config bounds what the role does at once. Zero values mean the defaults.
 type Config struct {
-	BatchMessages int           // most messages of one transaction; default 2,000
-	BatchBytes    int           // most bytes of their payloads; default 4 MiB
-	Linger        time.Duration // least time between two transactions of a shard, in which messages gather; default 4 ms
+	BatchMessages int           // most messages of one transaction; default 8,000
+	BatchBytes    int           // most bytes of their payloads; default 8 MiB
+	Linger        time.Duration // least time between two transactions of a shard, in which messages gather; default 15 ms
 	KnownChannels int           // channels of a shard whose newest seq is held in memory; default 131,072
 	SettleWithin  time.Duration // how long a read waits for the archive before it turns to the log; default 500 ms
 	Concurrency   int           // requests at work at once; default 64
 }
 
 func (c Config) withDefaults() Config {
-	setDefault(&c.BatchMessages, 2000)
-	setDefault(&c.BatchBytes, 4<<20)
-	setDefault(&c.Linger, 4*time.Millisecond)
+	setDefault(&c.BatchMessages, 8000)
+	setDefault(&c.BatchBytes, 8<<20)
+	setDefault(&c.Linger, 15*time.Millisecond)
 	setDefault(&c.KnownChannels, 1<<17)
 	setDefault(&c.SettleWithin, 500*time.Millisecond)
 	setDefault(&c.Concurrency, 64)
