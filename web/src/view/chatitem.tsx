@@ -17,14 +17,15 @@ export function ChatItem({ chat, open, focusable }: { chat: Chat; open: boolean;
       <button type="button" class={`chat-item${open ? " open" : ""}${unread > 0 ? " has-unread" : ""}`} data-testid="chat-item"
         data-channel={chat.id} aria-current={open ? "true" : undefined} tabIndex={focusable ? 0 : -1}
         onClick={() => session.route.go(chat.id)}>
-        <Avatar id={chat.id} name={chat.name} />
+        <Avatar id={chat.peer?.id ?? chat.id} name={chat.name} />
         <span class="chat-name" dir="auto">{chat.name || "…"}</span>
         <time class="chat-time" dateTime={new Date(at).toISOString()} title={exactTime(at)}>{shortTime(at, now.value)}</time>
         <LastMessage chat={chat} />
         {unread > 0 && (
-          <span class="unread" data-testid="unread">
-            {unread >= MAX_UNREAD ? `${MAX_UNREAD - 1}+` : unread}<span class="sr-only"> unread</span>
-          </span>
+          <>
+            <span class="unread" data-testid="unread">{unread >= MAX_UNREAD ? `${MAX_UNREAD - 1}+` : unread}</span>
+            <span class="sr-only">unread</span>
+          </>
         )}
       </button>
     </li>

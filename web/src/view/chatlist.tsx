@@ -9,7 +9,15 @@ export function ChatListView() {
   const list = useRef<HTMLUListElement>(null);
   const order = chats.order.value;
   const open = session.route.channel.value;
-  const stop = order.some((chat) => chat.id === open) ? open : order[0]?.id;
+  const stop = order.some((chat) => chat.id === open) ? open : order[0]?.id; // where the tab key stops
+
+  // One who leaves a chat finds themselves at it in the list.
+  const left = useRef("");
+  useEffect(() => {
+    const before = left.current;
+    left.current = open;
+    if (before && !open) list.current?.querySelector<HTMLElement>(`[data-channel="${CSS.escape(before)}"]`)?.focus();
+  }, [open]);
 
   return (
     <nav class="chats" aria-label="Chats" onKeyDown={(e) => move(e, list.current)}>

@@ -1,4 +1,4 @@
-import { useSignalEffect } from "@preact/signals";
+import { useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { marksOf, unreadOf, type Chat } from "../store/chat";
 import type { Thread } from "../store/thread";
@@ -15,8 +15,8 @@ import { PeerState } from "./peerstate";
 export function Conversation({ chat }: { chat: Chat }) {
   const session = useSession();
   const thread = useMemo(() => session.thread(chat.id), [chat.id]);
-  // Where the line over what is new stands, as long as the chat stays open.
-  const unreadAfter = useMemo(() => (unreadOf(chat) > 0 ? marksOf(chat, session.me.id).read : undefined), []);
+  // Where the line over what was new at opening stands. One who answers has seen it.
+  const unreadAfter = useSignal(unreadOf(chat) > 0 ? marksOf(chat, session.me.id).read : undefined);
   const title = useRef<HTMLHeadingElement>(null);
 
   useEffect(() => {
@@ -29,6 +29,11 @@ export function Conversation({ chat }: { chat: Chat }) {
     if (thread.window.value.newer) void thread.loadNewest();
   };
 
+  const answered = () => {
+    unreadAfter.value = undefined;
+    toEnd();
+  };
+
   return (
     <main class="conversation" data-testid="conversation" data-channel={chat.id} aria-label={`Chat with ${chat.name}`} onKeyDown={(e) => {
       if (e.key === "Escape" && !e.isComposing) session.route.back();
@@ -37,14 +42,14 @@ export function Conversation({ chat }: { chat: Chat }) {
         <button type="button" class="round back" data-testid="back" aria-label="Back to chats" onClick={() => session.route.back()}>
           <BackIcon />
         </button>
-        <Avatar id={chat.id} name={chat.name} />
+        <Avatar id={chat.peer?.id ?? chat.id} name={chat.name} />
         <div class="bar-title">
           <h2 ref={title} tabIndex={-1} dir="auto">{chat.name || "…"}</h2>
           <PeerState chat={chat} />
         </div>
       </header>
-      <MessageList thread={thread} chat={chat} unreadAfter={unreadAfter} session={session} toEnd={toEnd} />
-      <Composer channel={chat.id} sent={toEnd} />
+      <MessageList thread={thread} chat={chat} unreadAfter={unreadAfter.value} session={session} toEnd={toEnd} />
+      <Composer channel={chat.id} sent={answered} />
     </main>
   );
 }

@@ -45,11 +45,11 @@ export function NewChat({ close }: { close: () => void }) {
       <label for="find-phone">Phone number</label>
       <div class="row">
         <input ref={input} id="find-phone" data-testid="find-phone" type="tel" autocomplete="off" required placeholder="+49 151 23456789"
-          value={phone} onInput={(e) => (phone.value = e.currentTarget.value)} />
-        <button class="primary" data-testid="find-submit" disabled={busy}>Chat</button>
+          value={phone.value} onInput={(e) => (phone.value = e.currentTarget.value)} />
+        <button class="primary" data-testid="find-submit" disabled={busy.value}>Chat</button>
         <button type="button" class="round" aria-label="Close" onClick={close}><CloseIcon /></button>
       </div>
-      <p class="error" role="alert">{error}</p>
+      <p class="error" role="alert">{error.value}</p>
     </form>
   );
 }

@@ -25,8 +25,8 @@ function PhoneStep({ signIn }: { signIn: SignIn }) {
       <p>We send a code to your phone number.</p>
       <label for="phone">Phone number</label>
       <input id="phone" data-testid="phone" type="tel" name="phone" autocomplete="tel" required placeholder="+49 151 23456789"
-        value={signIn.phone} onInput={(e) => (signIn.phone.value = e.currentTarget.value)} />
-      <button class="primary" data-testid="otp-submit" disabled={signIn.busy}>Send code</button>
+        value={signIn.phone.value} onInput={(e) => (signIn.phone.value = e.currentTarget.value)} />
+      <button class="primary" data-testid="otp-submit" disabled={signIn.busy.value}>Send code</button>
     </Step>
   );
 }
@@ -34,12 +34,12 @@ function PhoneStep({ signIn }: { signIn: SignIn }) {
 function CodeStep({ signIn }: { signIn: SignIn }) {
   return (
     <Step signIn={signIn} title="Enter the code" submit={() => signIn.enterCode()}>
-      <p>It was sent to <b>{signIn.phone}</b>.</p>
-      {signIn.devCode.value && <p class="hint">This server runs for development. Your code is <b>{signIn.devCode}</b>.</p>}
+      <p>It was sent to <b>{signIn.phone.value}</b>.</p>
+      {signIn.devCode.value && <p class="hint">This server runs for development. Your code is <b>{signIn.devCode.value}</b>.</p>}
       <label for="code">Code</label>
       <input id="code" data-testid="code" class="code" name="code" inputMode="numeric" autocomplete="one-time-code" required
-        maxLength={12} value={signIn.code} onInput={(e) => (signIn.code.value = e.currentTarget.value)} />
-      <button class="primary" data-testid="code-submit" disabled={signIn.busy}>Continue</button>
+        maxLength={12} value={signIn.code.value} onInput={(e) => (signIn.code.value = e.currentTarget.value)} />
+      <button class="primary" data-testid="code-submit" disabled={signIn.busy.value}>Continue</button>
       <button type="button" class="link" onClick={() => signIn.again()}>Use another number</button>
     </Step>
   );
@@ -52,8 +52,8 @@ function NameStep({ signIn }: { signIn: SignIn }) {
       <p>Those you write to see it.</p>
       <label for="name">Name</label>
       <input id="name" data-testid="name" name="name" autocomplete="name" required maxLength={50} pattern=".*\S.*"
-        value={name} onInput={(e) => (name.value = e.currentTarget.value)} />
-      <button class="primary" data-testid="name-submit" disabled={signIn.busy}>Start</button>
+        value={name.value} onInput={(e) => (name.value = e.currentTarget.value)} />
+      <button class="primary" data-testid="name-submit" disabled={signIn.busy.value}>Start</button>
     </Step>
   );
 }
@@ -69,7 +69,7 @@ function Step(props: { signIn: SignIn; title: string; submit: () => void; childr
     <form ref={form} onSubmit={submit} aria-busy={props.signIn.busy.value}>
       <h1>{props.title}</h1>
       {props.children}
-      <p class="error" role="alert">{props.signIn.error}</p>
+      <p class="error" role="alert">{props.signIn.error.value}</p>
     </form>
   );
 }
