@@ -33,7 +33,7 @@ export class App {
   private enter(grant: Grant): void {
     if (this.session.value) return;
     this.tokens.save(grant); // with the name that was just given
-    const session = new Session(this.auth, this.url);
+    const session = new Session(this.auth, this.url, grant.user);
     session.start();
     this.session.value = session;
     this.signIn.again();

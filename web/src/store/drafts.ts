@@ -2,7 +2,7 @@
 export class Drafts {
   constructor(
     private readonly me: string,
-    private readonly storage: Pick<Storage, "getItem" | "setItem" | "removeItem">,
+    private readonly storage: Storage,
   ) {}
 
   get(channel: string): string {
@@ -16,6 +16,11 @@ export class Drafts {
     } catch {
       // The storage is full or forbidden: the draft lasts as long as its chat is open.
     }
+  }
+
+  /** Leaves nothing behind for whoever uses the browser next. */
+  clear(): void {
+    for (const key of Object.keys(this.storage)) if (key.startsWith(this.key(""))) this.storage.removeItem(key);
   }
 
   private key(channel: string): string {

@@ -54,6 +54,10 @@ export class Outbox {
     this.set(this.pending.value.filter((p) => p.cid !== cid));
   }
 
+  clear(): void {
+    this.set([]);
+  }
+
   private async post(out: Outgoing): Promise<void> {
     try {
       const sent = await this.client.send(out.channel, out.kind, out.body, { cid: out.cid });

@@ -8,6 +8,7 @@ import { Drafts } from "./drafts";
 import { Outbox } from "./outgoing";
 import { Watched } from "./presence";
 import { Route } from "./route";
+import { split } from "./split";
 import { Thread } from "./thread";
 import { Typing } from "./typing";
 import { visible } from "./visible";
@@ -16,7 +17,6 @@ import { visible } from "./visible";
 const HELD_THREADS = 8;
 
 export class Session {
-  readonly me: User;
   readonly api: Api;
   readonly connection = signal<ConnectionState>({ name: "connecting" });
   readonly chats: ChatList;
@@ -42,8 +42,8 @@ export class Session {
   constructor(
     private readonly auth: Auth,
     url: string,
+    readonly me: User,
   ) {
-    this.me = auth.grant!.user;
     this.api = new Api(auth, url);
     this.client = new Client({ url, auth });
     this.chats = new ChatList(this.client, this.api, this.me.id);
@@ -84,6 +84,8 @@ export class Session {
   }
 
   async signOut(): Promise<void> {
+    this.drafts.clear();
+    this.outbox.clear();
     await this.auth.signOut();
   }
 
@@ -118,7 +120,7 @@ export class Session {
 
   sendText(channel: string, text: string): void {
     this.typing.stopped();
-    this.outbox.send(channel, "text", { text });
+    for (const part of split(text)) this.outbox.send(channel, "text", { text: part });
   }
 
   /** Says that the user has seen the conversation up to seq. */
@@ -151,7 +153,7 @@ export class Session {
     const channel = this.route.channel.value;
     if (channel) {
       const thread = this.thread(channel);
-      if (!thread.loaded.value || thread.error.value) void thread.loadNewest();
+      if (!thread.loaded.value || thread.error.value) thread.retry();
       if (this.synced) void this.receipts(channel);
     }
     this.synced = true;

@@ -22,6 +22,8 @@ export class Thread {
 
   // What arrives while the newest page is on its way.
   private early: Message[] = [];
+  // A message is missing amidst those held, and asking for it failed.
+  private holed = false;
   // Counts the loads of the newest page: an answer to a page of a window that is gone is dropped.
   private generation = 0;
 
@@ -41,8 +43,15 @@ export class Thread {
       const start = page.messages[0]?.seq ?? 0;
       this.window.value = add(add(window, page.messages), this.early.filter((m) => m.seq > start));
       this.early = [];
+      this.holed = false;
       this.loaded.value = true;
     });
+  }
+
+  /** After a failed load: the view asks again for what it is near to. */
+  retry(): void {
+    if (this.loaded.value && !this.holed) this.error.value = false;
+    else void this.loadNewest();
   }
 
   async loadOlder(): Promise<void> {
@@ -101,6 +110,7 @@ export class Thread {
       if (page.more && (page.messages.at(-1)?.seq ?? 0) < seq) return await this.loadNewest(); // too far apart
       this.window.value = add(this.window.value, page.messages);
     } catch {
+      this.holed = true;
       this.error.value = true; // shown, with a way to try again
     }
   }

@@ -10,7 +10,7 @@ export function Composer({ channel, sent }: { channel: string; sent: () => void 
   const area = useRef<HTMLTextAreaElement>(null);
 
   useEffect(() => {
-    if (matchMedia("(pointer: fine)").matches) area.current?.focus();
+    if (!matchMedia("(pointer: coarse)").matches) area.current?.focus();
     return () => session.typing.stopped();
   }, []);
   useLayoutEffect(() => {

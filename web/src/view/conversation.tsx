@@ -20,7 +20,7 @@ export function Conversation({ chat }: { chat: Chat }) {
   const title = useRef<HTMLHeadingElement>(null);
 
   useEffect(() => {
-    if (!matchMedia("(pointer: fine)").matches) title.current?.focus(); // the composer would bring the keyboard up
+    if (matchMedia("(pointer: coarse)").matches) title.current?.focus(); // the composer would bring the keyboard up
   }, []);
   useReading(chat.id, thread);
 

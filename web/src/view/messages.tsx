@@ -113,7 +113,7 @@ export class MessageList extends Component<Props> {
             <ol class="messages" role="list">{items}</ol>
             {thread.error.value && (
               <p class="note" role="alert">
-                Messages could not be loaded. <button type="button" class="link" onClick={() => void thread.loadNewest()}>Try again</button>
+                Messages could not be loaded. <button type="button" class="link" onClick={() => thread.retry()}>Try again</button>
               </p>
             )}
             <div ref={this.bottom} class="sentinel" />
