@@ -21,8 +21,19 @@ type IdleConfig struct {
 
 // Idle measures what a connection costs the server that does nothing but be there.
 func Idle(ctx context.Context, t Target, cfg IdleConfig) (*Report, error) {
-	if cfg.Connections < 1 || cfg.Parallel < 1 {
-		return nil, errors.New("bench: want at least one connection and one handshake at a time")
+	r, err := runIdle(ctx, t, cfg)
+	return r, cutShort(ctx, err)
+}
+
+func runIdle(ctx context.Context, t Target, cfg IdleConfig) (*Report, error) {
+	if cfg.Connections < 1 || cfg.Parallel < 1 || cfg.Hold <= 0 {
+		return nil, errors.New("bench: want at least one connection, one handshake at a time and some time")
+	}
+	if cfg.Hold > stillGood-2*time.Minute {
+		return nil, fmt.Errorf("bench: want connections held for at most %s: access tokens don't hold longer", stillGood-2*time.Minute)
+	}
+	if err := enoughDescriptors(cfg.Connections); err != nil {
+		return nil, err
 	}
 	users, err := t.users(ctx, cfg.Connections)
 	if err != nil {
@@ -69,6 +80,7 @@ func Idle(ctx context.Context, t Target, cfg IdleConfig) (*Report, error) {
 	r.add("server_rss_before_mib", "server RSS before", scaled(before.rss, 1.0/(1<<20)), "MiB")
 	r.add("server_rss_after_mib", "server RSS after", scaled(after.rss, 1.0/(1<<20)), "MiB")
 	r.add("server_rss_kib_per_connection", "server RSS", scaled(per(less(after.rss, before.rss), count), 1.0/1024), "KiB/connection")
+	r.add("server_rss_kib_whole", "server RSS, all of it", scaled(per(after.rss, count), 1.0/1024), "KiB/connection")
 	r.add("server_inuse_kib_per_connection", "server heap and stacks", scaled(per(less(after.working, before.working), count), 1.0/1024), "KiB/connection")
 	r.add("server_idle_cores", "server CPU while held", scaled(less(after.cpu, connected.cpu), 1/cfg.Hold.Seconds()), "cores")
 	r.add("pings", "WebSocket pings seen", number(run.pings()), "")

@@ -53,7 +53,7 @@ func (run *resumeRun) sendFrom(ctx context.Context, s *client.Session, i int) er
 			stamp(body, n, 0)
 			_, err := s.SendAsync(client.Draft{To: string(r.user.ID), Kind: "text", Body: body}, func(sent fabric.Sent, err error) {
 				if err != nil {
-					cancel(fmt.Errorf("a send was refused: %w", err))
+					cancel(refused(err))
 				} else {
 					r.checker.Sent(n, sent)
 				}

@@ -60,7 +60,7 @@ func (p *pair) send() {
 func (p *pair) answered(n uint64, at time.Duration, sent fabric.Sent, err error) {
 	defer p.inFlight.Add(-1)
 	if err != nil {
-		p.run.cancel(fmt.Errorf("a send was refused: %w", err)) // the first one is why the run ends; those of the closing come after it
+		p.run.cancel(refused(err)) // the first one is why the run ends; those of the closing come after it
 		return
 	}
 	if p.run.measuring.Load() {
@@ -69,6 +69,21 @@ func (p *pair) answered(n uint64, at time.Duration, sent fabric.Sent, err error)
 	p.replied.Add(1)
 	p.checker.Sent(n, sent)
 	p.send()
+}
+
+// refused says why a send was, and what helps where the run asks for more than the server lets anyone have.
+func refused(err error) error {
+	if fabric.CodeOf(err) == fabric.CodeRateLimited {
+		return fmt.Errorf("a send was refused: %w (spread the load over more --pairs, or start the server with a higher --send-rate)", err)
+	}
+	return fmt.Errorf("a send was refused: %w", err)
+}
+
+// echo is told by the sender's reading goroutine: of receipts, and never of its own messages, which are answered instead.
+func (p *pair) echo(ev client.Event) {
+	if m, ok := ev.(*client.Message); ok {
+		p.checker.Stray(m.Channel, m.Seq)
+	}
 }
 
 // handle is told by the receiver's reading goroutine.

@@ -40,8 +40,14 @@ type pairsRun struct {
 	wire      wireCount
 }
 
-// Pairs measures messages: each pair's sender keeps its window full, each receiver acks as a client does.
+// Pairs measures messages: each pair's sender keeps its window full, each receiver acks as a client does. Where ctx ends
+// while it measures, the report tells of the time until then, and that it was cut short.
 func Pairs(ctx context.Context, t Target, cfg PairsConfig) (*Report, error) {
+	r, err := runPairs(ctx, t, cfg)
+	return r, cutShort(ctx, err)
+}
+
+func runPairs(ctx context.Context, t Target, cfg PairsConfig) (*Report, error) {
 	if cfg.Pairs < 1 || cfg.Window < 1 || cfg.Duration <= 0 {
 		return nil, errors.New("bench: want at least one pair, a window of one and some time")
 	}
@@ -56,6 +62,7 @@ func Pairs(ctx context.Context, t Target, cfg PairsConfig) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	stopped := ctx // from outside; what follows also ends with the first send that is refused
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	run := &pairsRun{
@@ -85,16 +92,25 @@ func Pairs(ctx context.Context, t Target, cfg PairsConfig) (*Report, error) {
 	}
 	before := run.tally(ctx, t, pairs)
 	run.measuring.Store(true)
-	if err := sleep(ctx, cfg.Duration); err != nil {
-		return nil, err
-	}
+	ended := sleep(ctx, cfg.Duration)
 	run.measuring.Store(false)
+	// What was measured is checked in any case: until everything under way has arrived.
+	ctx = context.WithoutCancel(ctx)
 	after := run.tally(ctx, t, pairs)
 	run.stopping.Store(true)
 	if err := drain(ctx, pairs); err != nil {
 		return nil, err
 	}
-	return run.report(cfg, pairs, before, after), nil
+	r := run.report(cfg, pairs, before, after)
+	if ended != nil {
+		text := fmt.Sprintf("after %.1f s of %s: %v", after.at.Sub(before.at).Seconds(), cfg.Duration, ended)
+		if stopped.Err() != nil {
+			r.CutShort = text
+		} else {
+			r.fail("the run ended %s", text)
+		}
+	}
+	return r, nil
 }
 
 // drain waits until everything that was sent has been answered and received, or drainTimeout is over.
@@ -162,8 +178,14 @@ func (run *pairsRun) report(cfg PairsConfig, pairs []*pair, before, after tally)
 	loader := less(after.loader, before.loader)
 	r.add("loader_cpu_us_per_message", "loader CPU", scaled(per(loader, delivered), 1e6), "µs/message")
 	r.add("loader_cores", "loader CPU", scaled(loader, 1/seconds), "cores")
+	if *delivered == 0 {
+		r.fail("nothing was delivered while it was measured")
+	}
 	for _, p := range pairs {
 		r.Faults.Merge(p.checker.Finish())
+		if n := p.inFlight.Load(); n > 0 {
+			r.fail("%d sends of user %s were not answered within %s after the last", n, p.sender.Identity().User, drainTimeout)
+		}
 		for name, s := range map[string]*client.Session{"sender": p.sender, "receiver": p.receiver} {
 			if n := s.Stats().Connections; n != 1 {
 				r.fail("%s %s was disconnected %d times", name, s.Identity().User, n-1)
@@ -193,7 +215,7 @@ func (run *pairsRun) connect(ctx context.Context, t Target, transport *http.Clie
 		return nil, err
 	}
 	sending := options(from)
-	sending.Handler = func(client.Event) {} // receipts
+	sending.Handler = p.echo
 	if p.sender, err = client.Dial(sending); err != nil {
 		return p, err
 	}

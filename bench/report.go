@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ type Report struct {
 	Faults  Faults
 	// Failures are what else was wrong: connections that died, calls that were refused.
 	Failures []string
+	// CutShort says how far the run came where it was stopped before its end; empty where it was not.
+	CutShort string
 }
 
 // Figure is one thing measured. Value is nil where it could not be.
@@ -27,8 +30,11 @@ type Figure struct {
 	Unit  string
 }
 
-// Failed reports whether the run is worth nothing: messages went astray, or the server did not hold what it should.
-func (r *Report) Failed() bool { return r.Faults.Any() || len(r.Failures) > 0 }
+// Failed reports whether the run is worth nothing: messages went astray, the server did not hold what it should, or the
+// run did not come to its end.
+func (r *Report) Failed() bool { return r.wrong() || r.CutShort != "" }
+
+func (r *Report) wrong() bool { return r.Faults.Any() || len(r.Failures) > 0 }
 
 func (r *Report) add(key, label string, value *float64, unit string) {
 	r.Figures = append(r.Figures, Figure{key, label, value, unit})
@@ -82,10 +88,14 @@ func (r *Report) WriteTable(w io.Writer) error {
 
 // verdict says in words whether what was measured can be believed.
 func (r *Report) verdict() string {
-	if !r.Failed() {
-		return "checked: nothing lost, doubled or misordered\n"
-	}
 	var b strings.Builder
+	if r.CutShort != "" {
+		fmt.Fprintf(&b, "CUT SHORT: %s\n", r.CutShort)
+	}
+	if !r.wrong() {
+		b.WriteString("checked: nothing lost, doubled or misordered\n")
+		return b.String()
+	}
 	f := r.Faults
 	fmt.Fprintf(&b, "FAILED: %d lost, %d doubled, %d misordered, %d broken, %d unanswered, %d stray\n",
 		f.Lost, f.Doubled, f.Misordered, f.Broken, f.Unanswered, f.Stray)
@@ -113,7 +123,16 @@ func (r *Report) WriteJSON(w io.Writer) error {
 		Figures  map[string]*float64 `json:"figures"`
 		Faults   Faults              `json:"faults"`
 		Failures []string            `json:"failures,omitempty"`
-	}{r.Mode, r.Setting, !r.Failed(), figures, r.Faults, r.Failures})
+		CutShort string              `json:"cut_short,omitempty"`
+	}{r.Mode, r.Setting, !r.Failed(), figures, r.Faults, r.Failures, r.CutShort})
+}
+
+// cutShort says so where a run ended because ctx did.
+func cutShort(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("the run was cut short, nothing was measured: %w", err)
 }
 
 // format writes three significant digits, and all of those before the point.

@@ -41,15 +41,23 @@ type resumer struct {
 	checker Checker
 
 	conn     *slim
-	early    int           // messages that came before synced
-	received int           // messages that came at all
-	synced   bool          //
+	received int           // messages that came
+	synced   bool          // it was told that this was all
+	early    int           // messages that had come by then
+	late     bool          // others came after it
 	done     time.Duration // since all began, when both were there
 	own      time.Duration // since its own dial
+	err      error         // why it never had all
+	lost     error         // why it did not answer afterwards
 }
 
 // Resume measures how long it takes until everybody has what they missed.
 func Resume(ctx context.Context, t Target, cfg ResumeConfig) (*Report, error) {
+	r, err := runResume(ctx, t, cfg)
+	return r, cutShort(ctx, err)
+}
+
+func runResume(ctx context.Context, t Target, cfg ResumeConfig) (*Report, error) {
 	switch {
 	case cfg.Clients < 1 || cfg.Missed < 1:
 		return nil, errors.New("bench: want at least one client and one missed message")
@@ -57,6 +65,9 @@ func Resume(ctx context.Context, t Target, cfg ResumeConfig) (*Report, error) {
 		return nil, errors.New("bench: want between one channel a client and as many as there are senders")
 	case cfg.Body < MinBody:
 		return nil, fmt.Errorf("bench: want a body of %d bytes or more: it carries its number and clock", MinBody)
+	}
+	if err := enoughDescriptors(cfg.Clients); err != nil {
+		return nil, err
 	}
 	if cfg.Parallel <= 0 {
 		cfg.Parallel = cfg.Clients
@@ -81,12 +92,15 @@ func Resume(ctx context.Context, t Target, cfg ResumeConfig) (*Report, error) {
 	t.note("%d messages sent in %.1f s; all %d clients come back", cfg.Clients*cfg.Missed, sending.Seconds(), cfg.Clients)
 
 	before, loader := t.sample(ctx), loaderCPU()
-	timedOut, err := run.resume(ctx)
-	if err != nil {
+	defer run.close()
+	if err := run.resume(ctx); err != nil {
 		return nil, err
 	}
-	after := t.sample(ctx)
-	return run.report(sending, timedOut, before, after, less(loaderCPU(), loader)), nil
+	after, loader := t.sample(ctx), less(loaderCPU(), loader)
+	if err := run.rollCall(ctx); err != nil {
+		return nil, err
+	}
+	return run.report(sending, before, after, loader), nil
 }
 
 // takeCursors has each client connect once, for a cursor to come back with.
@@ -120,54 +134,69 @@ func (run *resumeRun) takeCursors(ctx context.Context) error {
 	return err
 }
 
-// resume connects everybody at once and waits until each has all, or the time is over.
-func (run *resumeRun) resume(ctx context.Context) (timedOut bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, run.cfg.Timeout)
+// resume connects everybody at once and waits until each has all, has failed, or the time is over.
+func (run *resumeRun) resume(whole context.Context) error {
+	ctx, cancel := context.WithTimeout(whole, run.cfg.Timeout)
 	defer cancel()
 	var group sync.WaitGroup
 	slots := make(chan struct{}, run.cfg.Parallel)
-	failures := make(chan error, len(run.clients))
-	defer func() {
-		for _, c := range run.clients {
-			c.conn.close()
-		}
-	}()
 	run.begun = time.Now()
 	for _, c := range run.clients {
 		group.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			if err := c.comeBack(ctx, run); err != nil {
-				failures <- err
-			}
+			c.err = c.comeBack(ctx, run)
 		})
 	}
 	group.Wait()
-	close(failures)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return true, nil // who is missing what is in the checkers
+	return whole.Err()
+}
+
+// rollCall asks each client that has all for one more answer, by which whatever else was under way to it has come too.
+func (run *resumeRun) rollCall(whole context.Context) error {
+	ctx, cancel := context.WithTimeout(whole, drainTimeout)
+	defer cancel()
+	err := parallel(ctx, signInWorkers, len(run.clients), func(ctx context.Context, i int) error {
+		c := run.clients[i]
+		if c.err != nil {
+			return nil
+		}
+		stop := context.AfterFunc(ctx, c.conn.close)
+		defer stop()
+		if err := c.conn.write(opText, fmt.Appendf(nil, `{"op":"ping","id":%d}`, pingID)); err != nil {
+			c.lost = err
+			return nil
+		}
+		for answered := false; !answered; {
+			if err := c.conn.objects(func(o *wire.Object) error {
+				answered = answered || o.ID == pingID && o.OK != nil
+				return c.take(o, run)
+			}); err != nil {
+				c.lost = err
+				return nil
+			}
+		}
+		return nil
+	})
+	if whole.Err() != nil {
+		return whole.Err()
 	}
-	if ctx.Err() != nil {
-		return false, ctx.Err()
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil // who did not answer is in lost
 	}
-	for err := range failures {
-		return false, fmt.Errorf("a client came back in vain: %w", err)
+	return err
+}
+
+func (run *resumeRun) close() {
+	for _, c := range run.clients {
+		c.conn.close()
 	}
-	return false, nil
 }
 
 // comeBack connects with the cursor and reads until everything is there. The connection stays open, as those of people do.
 func (c *resumer) comeBack(ctx context.Context, run *resumeRun) error {
 	begun := time.Now()
-	each := func(o *wire.Object) error {
-		switch string(o.Ev) {
-		case "message":
-			c.message(o, run.id)
-		case "synced":
-			c.synced, c.early = true, c.received
-		}
-		return nil
-	}
+	each := func(o *wire.Object) error { return c.take(o, run) }
 	var err error
 	if c.conn, err = signOn(ctx, run.t.URL, c.user, c.cursor, each); err != nil {
 		return err
@@ -176,10 +205,21 @@ func (c *resumer) comeBack(ctx context.Context, run *resumeRun) error {
 	defer stop()
 	for !c.synced || c.received < run.cfg.Missed {
 		if err := c.conn.objects(each); err != nil {
-			return err
+			return errors.Join(err, ctx.Err())
 		}
 	}
+	c.late = c.early < c.received
 	c.done, c.own = time.Since(run.begun), time.Since(begun)
+	return nil
+}
+
+func (c *resumer) take(o *wire.Object, run *resumeRun) error {
+	switch string(o.Ev) {
+	case "message":
+		c.message(o, run.id)
+	case "synced":
+		c.synced, c.early = true, c.received
+	}
 	return nil
 }
 
@@ -194,7 +234,7 @@ func (c *resumer) message(o *wire.Object, run uint32) {
 	c.checker.Received(channel, n, o.Seq, o.Prev)
 }
 
-func (run *resumeRun) report(sending time.Duration, timedOut bool, before, after sample, loader *float64) *Report {
+func (run *resumeRun) report(sending time.Duration, before, after sample, loader *float64) *Report {
 	cfg := run.cfg
 	r := &Report{Mode: "resume", Setting: fmt.Sprintf("%d clients, %d missed messages each in %d channels", cfg.Clients, cfg.Missed, cfg.Channels)}
 	everyone, own := newLatency(), newLatency()
@@ -202,11 +242,17 @@ func (run *resumeRun) report(sending time.Duration, timedOut bool, before, after
 	unfinished, late := 0, 0
 	for _, c := range run.clients {
 		r.Faults.Merge(c.checker.Finish())
-		if c.done == 0 {
+		if c.err != nil {
 			unfinished++
+			if !errors.Is(c.err, context.DeadlineExceeded) {
+				r.fail("client %s came back in vain: %v", c.user.ID, c.err)
+			}
 			continue
 		}
-		if c.early < c.received {
+		if c.lost != nil {
+			r.fail("client %s had all and then did not answer: %v", c.user.ID, c.lost)
+		}
+		if c.late {
 			late++
 		}
 		last = max(last, c.done)
@@ -230,8 +276,11 @@ func (run *resumeRun) report(sending time.Duration, timedOut bool, before, after
 	r.add("server_rss_mib", "server RSS", scaled(after.rss, 1.0/(1<<20)), "MiB")
 	r.add("loader_cpu_s", "loader CPU", loader, "s")
 	r.add("synced_too_early", "synced before the last message", number(late), "clients")
-	if timedOut {
-		r.fail("%d of %d clients did not have everything after %s", unfinished, cfg.Clients, cfg.Timeout)
+	if unfinished > 0 {
+		r.fail("%d of %d clients did not have everything within %s", unfinished, cfg.Clients, cfg.Timeout)
+	}
+	if late > 0 {
+		r.fail("%d of %d clients were told that they are synced before they had everything", late, cfg.Clients)
 	}
 	return r
 }

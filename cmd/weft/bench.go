@@ -21,7 +21,7 @@ type benchCmd struct {
 type benchTarget struct {
 	URL   string `env:"WEFT_URL" default:"http://127.0.0.1:8080" help:"The server's address for clients; it must be in dev mode."`
 	Ops   string `env:"WEFT_OPS" default:"http://127.0.0.1:8081" help:"Its address for operators, whose /metrics tells what it uses; empty for none."`
-	Users string `help:"File that keeps the signed-in users for the next run." placeholder:"FILE"`
+	Users string `help:"File that keeps the signed-in users for the next run; idle measures a server best that was started anew after they had signed in." placeholder:"FILE"`
 	JSON  bool   `name:"json" help:"Print the figures as JSON."`
 }
 
@@ -45,7 +45,7 @@ func (c *benchPairsCmd) Run(ctx context.Context) error {
 type benchIdleCmd struct {
 	benchTarget
 	Connections int           `default:"15000" help:"Authenticated connections."`
-	Hold        time.Duration `default:"10s" help:"How long they are held."`
+	Hold        time.Duration `default:"30s" help:"How long they are held; the server's heartbeat is within it by default."`
 	Parallel    int           `default:"64" help:"Handshakes at once."`
 }
 
@@ -93,7 +93,11 @@ func (c *benchTarget) tell(report *bench.Report, err error) error {
 	if writeErr := write(os.Stdout); writeErr != nil {
 		return errors.Join(err, fmt.Errorf("print the report: %w", writeErr))
 	}
-	if err == nil && report.Failed() {
+	switch {
+	case err != nil:
+	case report.CutShort != "":
+		err = errors.New("the run was cut short: " + report.CutShort)
+	case report.Failed():
 		err = errors.New("the run failed: what it measured is worth nothing")
 	}
 	return err
