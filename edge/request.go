@@ -56,9 +56,11 @@ func (d *requestDecoder) restart() {
 }
 
 // next decodes the frame's next object into r. It returns io.EOF at the frame's end. After any other error, which is a
-// fabric.Error, it goes on behind the next line feed: one bad object costs no other.
+// fabric.Error, it goes on behind the line feed that ends the line on which the bad object began: since objects are
+// separated by line feeds, one bad object costs no other.
 func (d *requestDecoder) next(r *request) error {
 	*r = request{}
+	began := d.at + int(d.dec.InputOffset())
 	err := d.object(r)
 	if err == nil || errors.Is(err, io.EOF) {
 		return err
@@ -67,12 +69,11 @@ func (d *requestDecoder) next(r *request) error {
 	if errors.As(err, &known) {
 		return err // the object is whole, and read to its end
 	}
-	bad := d.at + int(d.dec.InputOffset()) // the end of the last good token
-	for bad < len(d.buf) && (d.buf[bad] == '\n' || d.buf[bad] == '\r' || d.buf[bad] == ' ' || d.buf[bad] == '\t') {
-		bad++
+	for began < len(d.buf) && (d.buf[began] == '\n' || d.buf[began] == '\r' || d.buf[began] == ' ' || d.buf[began] == '\t') {
+		began++
 	}
-	if i := bytes.IndexByte(d.buf[min(bad, len(d.buf)):], '\n'); i >= 0 {
-		d.at = bad + i + 1
+	if i := bytes.IndexByte(d.buf[began:], '\n'); i >= 0 {
+		d.at = began + i + 1
 	} else {
 		d.at = len(d.buf)
 	}

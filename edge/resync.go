@@ -36,6 +36,9 @@ const remembered = 5
 func (r *resync) init(e *Edge) {
 	r.edge, r.wake = e, make(chan struct{}, 1)
 	e.nc.SetDisconnectErrHandler(func(_ *nats.Conn, err error) {
+		if e.ctx.Err() != nil {
+			return // the edge is over
+		}
 		e.log.Warn("NATS is away", "err", err)
 		r.lost(r.now())
 	})

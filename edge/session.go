@@ -378,6 +378,9 @@ func (s *Session) readFrame(r io.Reader, buf *[]byte) ([]byte, error) {
 			}
 			if err == nil {
 				s.close(closeMalformed, "the frame is far too large")
+				// Whatever of it is under way is taken off the wire until the close handshake is over: a connection that is
+				// closed with bytes unread is reset, and the peer never learns why.
+				_, _ = io.Copy(io.Discard, r)
 			}
 			return nil, errFrameTooLarge
 		}

@@ -1,0 +1,190 @@
+// Package edgetest starts a whole fabric within a test: a real NATS server, a real database, all roles, and as many
+// edges as the test wants, each on a link to NATS that the test can disturb.
+package edgetest
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weft-im/weft/auth"
+	"github.com/weft-im/weft/chats"
+	"github.com/weft-im/weft/client"
+	"github.com/weft-im/weft/edge"
+	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/history"
+	natsconfig "github.com/weft-im/weft/nats-config"
+	"github.com/weft-im/weft/presence"
+	"github.com/weft-im/weft/storage"
+	"github.com/weft-im/weft/users"
+	"github.com/weft-im/weft/weftest"
+)
+
+// Config is what a test may want otherwise. Zero values mean what a node has.
+type Config struct {
+	NATS   natsconfig.FabricConfig
+	Lease  time.Duration // of the edges
+	Limits func(*edge.Limits)
+}
+
+// Fabric is everything but edges.
+type Fabric struct {
+	NATS  *weftest.NATS
+	Store *storage.SQLite
+	cfg   Config
+	keys  *auth.Keys
+	edges atomic.Int64
+	users atomic.Int64
+}
+
+// Start starts a fabric, which ends with the test.
+func Start(t testing.TB, cfg Config) *Fabric {
+	t.Helper()
+	if cfg.Lease == 0 {
+		cfg.Lease = natsconfig.EdgeLease
+	}
+	f := &Fabric{NATS: weftest.StartNATS(t, cfg.NATS), cfg: cfg}
+	var err error
+	if f.keys, err = auth.OpenKeys(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	if f.Store, err = storage.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "weft.db")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := f.Store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	log, reg, shards := weftest.Logger(t), prometheus.NewRegistry(), f.NATS.Fabric.Shards
+	h, err := history.New(f.NATS.Connect(t), f.Store, shards, history.Config{}, log, reg)
+	run(t, err, func(ctx context.Context) error { return h.Run(ctx) }, func() <-chan struct{} { return h.Ready() })
+	u, err := users.New(t.Context(), f.NATS.Connect(t), f.Store, f.keys.Issuer(), users.Config{Dev: true}, log, reg)
+	run(t, err, func(ctx context.Context) error { return u.Run(ctx) }, func() <-chan struct{} { return u.Ready() })
+	c, err := chats.New(f.NATS.Connect(t), f.Store, shards, chats.Config{}, log, reg)
+	run(t, err, func(ctx context.Context) error { return c.Run(ctx) }, func() <-chan struct{} { return c.Ready() })
+	p, err := presence.New(f.NATS.Connect(t), presence.Config{Lease: cfg.Lease}, log, reg)
+	run(t, err, func(ctx context.Context) error { return p.Run(ctx) }, nil)
+	return f
+}
+
+// run runs a role until the test ends.
+func run(t testing.TB, err error, work func(context.Context) error, ready func() <-chan struct{}) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- work(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	if ready == nil {
+		return
+	}
+	select {
+	case <-ready():
+	case <-time.After(20 * time.Second):
+		t.Fatal("a role does not get ready")
+	}
+}
+
+// Edge is one edge of the fabric.
+type Edge struct {
+	ID   string
+	URL  string
+	Link *Link // its connection to NATS
+
+	Metrics *prometheus.Registry
+
+	stop context.CancelFunc
+	done chan struct{}
+	err  error
+}
+
+// Edge starts an edge, which ends with the test if not before.
+func (f *Fabric) Edge(t testing.TB) *Edge {
+	t.Helper()
+	e := &Edge{
+		ID: fmt.Sprintf("e%d", f.edges.Add(1)), Link: newLink(), Metrics: prometheus.NewRegistry(), done: make(chan struct{}),
+	}
+	nc := f.NATS.Connect(t, nats.SetCustomDialer(e.Link), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	limits := edge.DefaultLimits()
+	limits.DedupeMillis = int(f.NATS.Fabric.Dedupe.Milliseconds())
+	if f.cfg.Limits != nil {
+		f.cfg.Limits(&limits)
+	}
+	ed, err := edge.New(t.Context(), nc, f.keys.Verifier(), "edge.test", edge.Config{
+		ID: e.ID, FabricID: f.NATS.Fabric.ID, Shards: f.NATS.Fabric.Shards, Lease: f.cfg.Lease,
+		RevokedFor: natsconfig.RevokedFor, Limits: limits,
+	}, weftest.Logger(t), e.Metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(ed.Handler())
+	e.URL = srv.URL
+	var ctx context.Context
+	ctx, e.stop = context.WithCancel(context.Background())
+	go func() {
+		defer close(e.done)
+		e.err = ed.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		if err := e.Stop(); err != nil && !e.Link.Cut() {
+			t.Error(err)
+		}
+		srv.Close()
+	})
+	weftest.Eventually(t, "the edge is ready", ed.Ready)
+	return e
+}
+
+// Stop drains the edge and waits for its end.
+func (e *Edge) Stop() error {
+	e.stop()
+	<-e.done
+	return e.err
+}
+
+// Counter returns the value of a counter or gauge of the edge's, summed over its labels.
+func (e *Edge) Counter(t testing.TB, name string) float64 {
+	t.Helper()
+	return weftest.Metric(t, e.Metrics, name)
+}
+
+// User registers a user and signs their first device in.
+func (f *Fabric) User(t testing.TB, e *Edge, name string) client.Grant {
+	t.Helper()
+	return SignIn(t, e.URL, fmt.Sprintf("+49151%08d", 20_000_000+f.users.Add(1)), name)
+}
+
+// SignIn signs a device of the user with this phone in.
+func SignIn(t testing.TB, url, phone, name string) client.Grant {
+	t.Helper()
+	api := client.API{URL: url}
+	otp, err := api.OTP(t.Context(), phone)
+	if err != nil {
+		t.Fatalf("one-time code: %v", err)
+	}
+	g, err := api.Token(t.Context(), client.SignIn{
+		Phone: phone, Code: otp.DevCode, Name: name, Device: client.NewDevice{Name: name + "'s phone", Platform: "test"},
+	})
+	if err != nil {
+		t.Fatalf("sign in: %v", err)
+	}
+	return g
+}
+
+// Direct returns the direct chat of two signed-in users.
+func Direct(a, b client.Grant) fabric.ChannelID { return fabric.Direct(a.User.ID, b.User.ID) }
