@@ -20,9 +20,11 @@ type PairsConfig struct {
 	Body     int           // bytes of a body
 	Duration time.Duration // measured
 	WarmUp   time.Duration // before it
+	// Drain is how long what is under way at the end may take before it counts as lost; 0: 15 s.
+	Drain time.Duration
 }
 
-// drainTimeout is how long what is under way at the end may take to arrive before it counts as lost.
+// drainTimeout is how long what is under way at the end may take by default.
 const drainTimeout = 15 * time.Second
 
 // loaderGC is the loader's GOGC: it has memory to spare and shares its cores with the server.
@@ -56,6 +58,9 @@ func runPairs(ctx context.Context, t Target, cfg PairsConfig) (*Report, error) {
 	}
 	if cfg.WarmUp+cfg.Duration > stillGood-2*time.Minute {
 		return nil, fmt.Errorf("bench: want a run of at most %s: access tokens don't hold longer", stillGood-2*time.Minute)
+	}
+	if cfg.Drain <= 0 {
+		cfg.Drain = drainTimeout
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(loaderGC))
 	users, err := t.users(ctx, 2*cfg.Pairs)
@@ -98,7 +103,7 @@ func runPairs(ctx context.Context, t Target, cfg PairsConfig) (*Report, error) {
 	ctx = context.WithoutCancel(ctx)
 	after := run.tally(ctx, t, pairs)
 	run.stopping.Store(true)
-	if err := drain(ctx, pairs); err != nil {
+	if err := drain(ctx, pairs, cfg.Drain); err != nil {
 		return nil, err
 	}
 	r := run.report(cfg, pairs, before, after)
@@ -113,9 +118,9 @@ func runPairs(ctx context.Context, t Target, cfg PairsConfig) (*Report, error) {
 	return r, nil
 }
 
-// drain waits until everything that was sent has been answered and received, or drainTimeout is over.
-func drain(ctx context.Context, pairs []*pair) error {
-	deadline := time.Now().Add(drainTimeout)
+// drain waits until everything that was sent has been answered and received, or the time is over.
+func drain(ctx context.Context, pairs []*pair, most time.Duration) error {
+	deadline := time.Now().Add(most)
 	for time.Now().Before(deadline) {
 		open := 0
 		for _, p := range pairs {
@@ -184,7 +189,7 @@ func (run *pairsRun) report(cfg PairsConfig, pairs []*pair, before, after tally)
 	for _, p := range pairs {
 		r.Faults.Merge(p.checker.Finish())
 		if n := p.inFlight.Load(); n > 0 {
-			r.fail("%d sends of user %s were not answered within %s after the last", n, p.sender.Identity().User, drainTimeout)
+			r.fail("%d sends of user %s were not answered within %s after the last", n, p.sender.Identity().User, cfg.Drain)
 		}
 		for name, s := range map[string]*client.Session{"sender": p.sender, "receiver": p.receiver} {
 			if n := s.Stats().Connections; n != 1 {

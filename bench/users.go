@@ -101,11 +101,18 @@ func signIn(ctx context.Context, api client.API, u user, i int) (user, error) {
 		}
 	}
 	number := phone(i)
-	otp, err := patiently(ctx, func() (client.OTP, error) { return api.OTP(ctx, number) })
-	if err != nil {
-		return user{}, err
+	ask := func() (client.OTP, error) { return api.OTP(ctx, number) }
+	if i > 0 { // the first is asked for once: out of dev mode no time helps
+		once := ask
+		ask = func() (client.OTP, error) { return patiently(ctx, once) }
 	}
-	if otp.DevCode == "" {
+	otp, err := ask()
+	switch code := fabric.CodeOf(err); {
+	case i == 0 && (code == fabric.CodeUnavailable || code == fabric.CodeRateLimited):
+		return user{}, fmt.Errorf("%w (it is not in dev mode, as it seems: in it no code is sent, it is told)", err)
+	case err != nil:
+		return user{}, err
+	case otp.DevCode == "":
 		return user{}, errors.New("the server is not in dev mode: it does not tell one-time codes, so nobody can sign in here")
 	}
 	g, err := patiently(ctx, func() (client.Grant, error) {
