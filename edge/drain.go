@@ -41,7 +41,7 @@ func (e *Edge) drain(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	polite := time.After(2 * time.Second) // then whoever has not said goodbye is left
-	for len(e.everySession()) > 0 || e.presence.left() > 0 {
+	for len(e.everySession()) > 0 || e.presence.left() > 0 && !e.nc.IsClosed() {
 		select {
 		case <-tick.C:
 		case <-polite:

@@ -151,8 +151,11 @@ func (e *Edge) connect(ctx context.Context, js jetstream.JetStream) (err error) 
 	if e.leases, err = newLeases(ctx, e, js); err != nil {
 		return err
 	}
-	e.lot, err = newParkingLot(func(s *Session) { go s.read() })
-	return err
+	if e.lot, err = newParkingLot(func(s *Session) { go s.read() }); err != nil {
+		return err
+	}
+	e.metrics.parked.Store(e.lot)
+	return nil
 }
 
 // Run works until ctx ends, then drains: every client is told bye, every write in flight is answered.

@@ -49,7 +49,7 @@ func (l Limits) validate() error {
 	}{
 		{"frame_bytes", l.FrameBytes, 1 << 10, 16 << 20},
 		{"body_bytes", l.BodyBytes, 1, fabric.MaxBodyBytes},
-		{"queue_bytes", l.QueueBytes, 64 << 10, 64 << 20},
+		{"queue_bytes", l.QueueBytes, 4 * fabric.MaxBodyBytes, 64 << 20},
 		{"watch", l.Watch, 1, 10_000},
 		{"history", l.History, 1, contract.MaxPage},
 		{"sends_per_second", l.SendsPerSecond, 1, 1 << 20},

@@ -16,6 +16,7 @@ type metrics struct {
 	sent, resume                             prometheus.Histogram
 	refused, closes                          *prometheus.CounterVec
 	bytesOut                                 atomic.Uint64
+	parked                                   atomic.Pointer[parkingLot]
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -60,6 +61,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Namespace: "weft", Subsystem: "edge", Name: "sent_bytes_total", Help: "Bytes written to clients' sockets.",
 	}, func() float64 { return float64(m.bytesOut.Load()) }))
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "weft", Subsystem: "edge", Name: "parked_sessions", Help: "Connections at rest, without a goroutine.",
+	}, func() float64 {
+		if lot := m.parked.Load(); lot != nil {
+			return float64(lot.count())
+		}
+		return 0
+	}))
 	return m
 }
 

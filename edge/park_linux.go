@@ -105,6 +105,13 @@ func (l *parkingLot) run() error {
 	}
 }
 
+// count tells how many are parked.
+func (l *parkingLot) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.parked)
+}
+
 // start runs the lot in a goroutine that stop waits for.
 func (l *parkingLot) start(failed func(error)) {
 	l.wg.Go(func() {

@@ -98,25 +98,41 @@ func (s *Session) readSince(ctx context.Context, from fabric.Position) (fabric.P
 		if err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
 		for _, object := range page.Messages {
-			if b := s.roomFor(len(object) + 32); b != nil {
-				b.b = append(fabric.AppendEventOf(b.b, object), '\n')
+			if err := s.pushMissed(ctx, object); err != nil {
+				return nil, err
 			}
 		}
-		if len(page.Messages) > 0 {
-			s.kick()
-		}
-		s.mu.Unlock()
 		if page.Next == "" {
 			return page.Upto, nil
 		}
-		// The next page waits for the client: a resume of any length holds one page in memory.
-		if err := s.waitDrained(ctx); err != nil {
-			return nil, err
-		}
 		req.Upto, req.Next = page.Upto, page.Next
 	}
+}
+
+// pushMissed queues the event of a message object. It waits while half of the queue is full: a resume of any length goes
+// at its client's pace, and is no slow client for being long.
+func (s *Session) pushMissed(ctx context.Context, object []byte) error {
+	for {
+		s.mu.Lock()
+		if s.state >= stateClosing {
+			s.mu.Unlock()
+			return errSessionOver
+		}
+		if queued := s.queued(); queued == 0 || queued+len(object) < s.edge.cfg.Limits.QueueBytes/2 {
+			break
+		}
+		s.mu.Unlock()
+		if err := s.waitDrained(ctx); err != nil {
+			return err
+		}
+	}
+	defer s.mu.Unlock()
+	if b := s.roomFor(len(object) + 32); b != nil {
+		b.b = append(fabric.AppendEventOf(b.b, object), '\n')
+		s.kick()
+	}
+	return nil
 }
 
 // since asks the history service, again while it is unavailable: the client is connected and waits, and has nothing

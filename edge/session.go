@@ -110,11 +110,7 @@ func (s *Session) roomFor(n int) *outBuffer {
 	if s.state >= stateClosing {
 		return nil
 	}
-	queued := s.writing
-	if s.out != nil {
-		queued += len(s.out.b)
-	}
-	if queued+n > s.edge.cfg.Limits.QueueBytes {
+	if s.queued()+n > s.edge.cfg.Limits.QueueBytes {
 		s.edge.metrics.slow.Inc()
 		s.closeLocked(closeSlow, "too slow: resume with the cursor", true)
 		return nil
@@ -123,6 +119,14 @@ func (s *Session) roomFor(n int) *outBuffer {
 		s.out = outBuffers.Get().(*outBuffer)
 	}
 	return s.out
+}
+
+// queued is how many bytes wait for the client. mu is held.
+func (s *Session) queued() int {
+	if s.out == nil {
+		return s.writing
+	}
+	return s.writing + len(s.out.b)
 }
 
 // kick sees to it that the queue is written. mu is held.

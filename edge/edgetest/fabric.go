@@ -108,6 +108,7 @@ type Edge struct {
 
 	Metrics *prometheus.Registry
 
+	nc   *nats.Conn
 	stop context.CancelFunc
 	done chan struct{}
 	err  error
@@ -120,6 +121,7 @@ func (f *Fabric) Edge(t testing.TB) *Edge {
 		ID: fmt.Sprintf("e%d", f.edges.Add(1)), Link: newLink(), Metrics: prometheus.NewRegistry(), done: make(chan struct{}),
 	}
 	nc := f.NATS.Connect(t, nats.SetCustomDialer(e.Link), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	e.nc = nc
 	limits := edge.DefaultLimits()
 	limits.DedupeMillis = int(f.NATS.Fabric.Dedupe.Milliseconds())
 	if f.cfg.Limits != nil {
@@ -141,6 +143,9 @@ func (f *Fabric) Edge(t testing.TB) *Edge {
 		e.err = ed.Run(ctx)
 	}()
 	t.Cleanup(func() {
+		if e.Link.Cut() {
+			e.nc.Close() // it will not come back, and nobody is to wait for it
+		}
 		if err := e.Stop(); err != nil && !e.Link.Cut() {
 			t.Error(err)
 		}
