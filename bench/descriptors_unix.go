@@ -17,7 +17,7 @@ func enoughDescriptors(n int) error {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("bench: how many connections this process may have: %w", err)
 	}
-	if need := uint64(n + spareDescriptors); need > uint64(limit.Cur) {
+	if need := uint64(n + spareDescriptors); need > uint64(limit.Cur) { //nolint:unconvert // signed on some systems
 		return fmt.Errorf("bench: %d connections need %d file descriptors, and this process may have %d (ulimit -n)", n, need, limit.Cur)
 	}
 	return nil

@@ -60,12 +60,12 @@ func runIdle(ctx context.Context, t Target, cfg IdleConfig) (*Report, error) {
 		return nil, err
 	}
 	took := time.Since(begun)
-	connected := t.sample(ctx)
+	connected := t.sample(ctx).since(before)
 	t.note("%d connections in %.1f s; holding them for %s", cfg.Connections, took.Seconds(), cfg.Hold)
 	if err := sleep(ctx, cfg.Hold); err != nil {
 		return nil, err
 	}
-	after := t.sample(ctx)
+	after := t.sample(ctx).since(before)
 
 	r := &Report{Mode: "idle", Setting: fmt.Sprintf("%d connections held for %s", cfg.Connections, cfg.Hold)}
 	answered, silent, err := run.pingAll(ctx, cfg.Parallel)
@@ -90,8 +90,8 @@ func runIdle(ctx context.Context, t Target, cfg IdleConfig) (*Report, error) {
 	if answered != cfg.Connections {
 		r.fail("%d of %d connections did not answer a ping at the end, such as %v", cfg.Connections-answered, cfg.Connections, silent)
 	}
-	for _, why := range run.deaths() {
-		r.fail("a connection died: %v", why)
+	if died := run.deaths(); len(died) > 0 {
+		r.fail("%d of %d connections died, such as of: %v", len(died), cfg.Connections, died[0])
 	}
 	return r, nil
 }

@@ -52,7 +52,7 @@ func meddle(t *testing.T, server string, victim int, harm func(lines [][]byte, i
 // relay carries frames both ways until either side ends.
 func (m *meddler) relay(ctx context.Context, w http.ResponseWriter, r *http.Request, server string) error {
 	options := &websocket.DialOptions{Subprotocols: []string{"weft.v1"}}
-	far, _, err := websocket.Dial(ctx, server+"/v1/ws", options)
+	far, _, err := websocket.Dial(ctx, server+"/v1/ws", options) //nolint:bodyclose // websocket closes it
 	if err != nil {
 		return fmt.Errorf("dial: %w", err)
 	}

@@ -96,7 +96,7 @@ func runResume(ctx context.Context, t Target, cfg ResumeConfig) (*Report, error)
 	if err := run.resume(ctx); err != nil {
 		return nil, err
 	}
-	after, loader := t.sample(ctx), less(loaderCPU(), loader)
+	after, loader := t.sample(ctx).since(before), less(loaderCPU(), loader)
 	if err := run.rollCall(ctx); err != nil {
 		return nil, err
 	}

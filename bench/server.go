@@ -31,6 +31,15 @@ type sample struct {
 	rss     *float64 // bytes
 	alloc   *float64 // bytes ever allocated
 	working *float64 // bytes of heap and stacks in use
+	started *float64 // when, in seconds since 1970
+}
+
+// since returns s as it can be compared with an earlier one: not at all where the process is another one by now.
+func (s sample) since(earlier sample) sample {
+	if s.started != nil && earlier.started != nil && *s.started != *earlier.started {
+		return sample{}
+	}
+	return s
 }
 
 // sample asks the server. One that can't be asked is no failure: its figures are n/a.
@@ -51,6 +60,7 @@ func (t Target) sample(ctx context.Context) sample {
 	}
 	s := sample{
 		cpu: get("process_cpu_seconds_total"), rss: get("process_resident_memory_bytes"), alloc: get("go_memstats_alloc_bytes_total"),
+		started: get("process_start_time_seconds"),
 	}
 	if heap, stack := get("go_memstats_heap_inuse_bytes"), get("go_memstats_stack_inuse_bytes"); heap != nil && stack != nil {
 		s.working = number(*heap + *stack)

@@ -171,13 +171,11 @@ func (t Target) cached(ctx context.Context, api client.API) ([]user, error) {
 		return c.Users, nil // renewing them shows whether the server knows them
 	}
 	found, err := api.Lookup(ctx, first.Access, first.Phone)
-	switch {
-	case fabric.CodeOf(err) == fabric.CodeUnauthenticated && err != nil:
-		t.note("the server does not know the users of %s: signing in new ones", t.Users)
-		return nil, nil
-	case err != nil:
+	if err != nil && fabric.CodeOf(err) != fabric.CodeUnauthenticated {
 		return nil, fmt.Errorf("cached users: %w", err)
-	case len(found) != 1 || found[0].ID != first.ID:
+	}
+	if len(found) != 1 || found[0].ID != first.ID {
+		t.note("the server does not know the users of %s: signing in new ones", t.Users)
 		return nil, nil
 	}
 	return c.Users, nil

@@ -32,12 +32,16 @@ type benchPairsCmd struct {
 	Body     int           `default:"100" help:"Bytes of a body."`
 	Duration time.Duration `default:"20s" help:"How long is measured."`
 	WarmUp   time.Duration `name:"warm-up" default:"3s" help:"Time before that."`
+	Drain    time.Duration `default:"15s" help:"How long what is under way at the end may take before it counts as lost."`
+
+	Reconnects bool `help:"Connections may break, as where the server is killed and started again meanwhile: only messages count."`
 }
 
 // Run runs the mode.
 func (c *benchPairsCmd) Run(ctx context.Context) error {
 	report, err := bench.Pairs(ctx, c.target(), bench.PairsConfig{
 		Pairs: c.Pairs, Window: c.Window, Body: c.Body, Duration: c.Duration, WarmUp: c.WarmUp,
+		Drain: c.Drain, Reconnects: c.Reconnects,
 	})
 	return c.tell(report, err)
 }
