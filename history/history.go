@@ -114,8 +114,7 @@ func New(nc *nats.Conn, store Store, shards int, cfg Config, log *slog.Logger, r
 // Ready is closed once the role serves.
 func (r *Role) Ready() <-chan struct{} { return r.ready }
 
-// Run archives and serves until ctx ends; then it finishes what is at work. It returns an error where it cannot go on
-// without doing harm: see errLogLost.
+// Run archives and serves until ctx ends; then it finishes what is at work.
 func (r *Role) Run(ctx context.Context) error {
 	defer func() {
 		r.end()
@@ -156,12 +155,26 @@ func (r *Role) Run(ctx context.Context) error {
 	return err
 }
 
-// errLogLost says that a log ends before what is archived of it: it was deleted, restored from an older copy, or lost
-// its end to a power cut. New messages would get seqs that archived ones have, so nothing may be archived until the log
-// goes on behind them.
-var errLogLost = errors.New("the log ends before what is archived of it")
+// skipped is how far behind the archive a log goes on that has lost its end: devices may have seen more of it than was
+// archived, and a message must not get a seq that a cursor has passed.
+const skipped = 1 << 20
 
-// start reads where the archive stands and makes sure that the logs belong to it. It tries until ctx ends.
+// goOn makes a log that ends before what is archived of it go on behind that. It has lost its end to a power cut (see
+// nats-config's SyncInterval), or was restored from an older copy. All that it still holds is archived, since the
+// archive has no holes, so nothing is lost by it; without it new messages would get seqs that archived ones have.
+func (r *Role) goOn(ctx context.Context, stream string, head, archived uint64) error {
+	s, err := r.js.Stream(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", stream, err)
+	}
+	if err := s.Purge(ctx, jetstream.WithPurgeSequence(archived+skipped)); err != nil {
+		return fmt.Errorf("move %s behind the archive: %w", stream, err)
+	}
+	r.log.Warn("a log ended before what is archived of it: it goes on behind that", "stream", stream, "log", head, "archived", archived)
+	return nil
+}
+
+// start reads where the archive stands and makes sure that no log is behind it. It tries until ctx ends.
 func (r *Role) start(ctx context.Context) error {
 	return retry(ctx, r.log, "read where the archive stands", func() error {
 		at, err := r.store.Archived(ctx, r.shards)
@@ -177,8 +190,9 @@ func (r *Role) start(ctx context.Context) error {
 				return err
 			}
 			if head < seq {
-				return permanent(fmt.Errorf("%w: %s ends at %d, the archive at %d; if the archive is right, "+
-					"`nats stream purge %[2]s --seq=%[5]d` lets the log go on behind it", errLogLost, subjects.MsgStream(shard), head, seq, seq+1))
+				if err := r.goOn(ctx, subjects.MsgStream(shard), head, seq); err != nil {
+					return err
+				}
 			}
 			r.archived.move(shard, seq)
 		}

@@ -2,7 +2,6 @@ package history
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -14,14 +13,7 @@ const (
 	mostPause  = 5 * time.Second
 )
 
-// permanentError ends a retry.
-type permanentError struct{ error }
-
-func (p permanentError) Unwrap() error { return p.error }
-
-func permanent(err error) error { return permanentError{err} }
-
-// retry does f until it succeeds, ctx ends, or its error is permanent. It waits longer each time and logs each failure.
+// retry does f until it succeeds or ctx ends. It waits longer each time and logs each failure.
 func retry(ctx context.Context, log *slog.Logger, what string, f func() error) error {
 	for pause := firstPause; ; pause = min(2*pause, mostPause) {
 		err := f()
@@ -30,8 +22,6 @@ func retry(ctx context.Context, log *slog.Logger, what string, f func() error) e
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.As(err, new(permanentError)):
-			return err
 		}
 		wait := pause/2 + rand.N(pause) // so that many who wait for one database do not come at once
 		log.Error("cannot "+what+", trying again", "err", err, "after", wait)

@@ -135,6 +135,9 @@ func (n *Node) startRoles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := n.store.Claim(ctx, f.ID); err != nil {
+		return err
+	}
 	limits := n.cfg.Limits
 	limits.DedupeMillis = int(f.Dedupe.Milliseconds())
 	for _, start := range []func(context.Context, natsconfig.Fabric) error{

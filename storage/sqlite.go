@@ -100,6 +100,24 @@ func (s *SQLite) Close() error {
 	return nil
 }
 
+// Claim makes this the database of a fabric, or makes sure that it is: another's archive does not belong to its logs.
+func (s *SQLite) Claim(ctx context.Context, fabricID string) error {
+	var owner string
+	err := s.write.do(ctx, func(t tx) error {
+		if _, err := t.exec(ctx, `INSERT INTO fabric (one, id) VALUES (1, ?) ON CONFLICT DO NOTHING`, fabricID); err != nil {
+			return err
+		}
+		return t.QueryRowContext(ctx, `SELECT id FROM fabric`).Scan(&owner)
+	})
+	if err == nil && owner != fabricID {
+		err = fmt.Errorf("it belongs to fabric %s, not to %s: NATS and SQL must be of the same data folder", owner, fabricID)
+	}
+	if err != nil {
+		return fmt.Errorf("claim the database: %w", err)
+	}
+	return nil
+}
+
 // migrate brings db to a version of the schema, -1 being the newest.
 func migrate(ctx context.Context, db *sql.DB, version int64) error {
 	files, err := fs.Sub(sqliteMigrations, "sqlite_migrations")

@@ -50,3 +50,15 @@ func TestSQLiteKeepsWhatItHas(t *testing.T) {
 		t.Errorf("files: %v", files)
 	}
 }
+
+func TestClaim(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "weft.db"))
+	for _, id := range []string{"mine", "mine"} {
+		if err := s.Claim(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.Claim(t.Context(), "another"); err == nil || !strings.Contains(err.Error(), "belongs to fabric mine") {
+		t.Errorf("claimed for another fabric: %v", err)
+	}
+}

@@ -1,5 +1,10 @@
 -- +goose Up
 
+CREATE TABLE fabric ( -- one row: whose database this is
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    id  TEXT    NOT NULL
+) STRICT;
+
 CREATE TABLE users (
     id         TEXT    NOT NULL PRIMARY KEY, -- UUIDv7
     phone      TEXT    NOT NULL UNIQUE,      -- E.164
@@ -80,3 +85,4 @@ DROP TABLE channels;
 DROP TABLE codes;
 DROP TABLE devices;
 DROP TABLE users;
+DROP TABLE fabric;
