@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -33,14 +34,32 @@ var binary = sync.OnceValues(func() (string, error) {
 
 // Process is a real `weft up` of a test's own.
 type Process struct {
-	URL string        // for clients
-	Ops string        // for operators
-	Out *bytes.Buffer // what it printed, complete once it ended
+	URL string // for clients
+	Ops string // for operators
 
 	cmd  *exec.Cmd
 	done chan struct{}
 	err  error
-	mu   sync.Mutex
+
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+// Binary returns the path of a weft that is built from this tree, once a test binary.
+func Binary(t testing.TB) string {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Output returns what it has printed to its standard output.
+func (p *Process) Output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
 }
 
 // StartWeft builds weft, once a test binary, and starts `weft up` on the data folder and on free ports. Addresses that
@@ -74,7 +93,7 @@ func startWeft(data, listen string, args ...string) (*Process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &Process{cmd: cmd, done: make(chan struct{}), Out: new(bytes.Buffer)}
+	p := &Process{cmd: cmd, done: make(chan struct{})}
 	up := make(chan struct{})
 	go func() {
 		defer close(p.done)
@@ -85,10 +104,10 @@ func startWeft(data, listen string, args ...string) (*Process, error) {
 	case <-up:
 		return p, nil
 	case <-p.done:
-		return nil, fmt.Errorf("weft ended at its start: %v\n%s", p.err, p.Out)
+		return nil, fmt.Errorf("weft ended at its start: %v\n%s", p.err, p.Output())
 	case <-time.After(90 * time.Second):
 		p.Kill()
-		return nil, fmt.Errorf("weft did not come up:\n%s", p.Out)
+		return nil, fmt.Errorf("weft did not come up:\n%s", p.Output())
 	}
 }
 
@@ -97,12 +116,12 @@ var (
 	opsLine  = regexp.MustCompile(`operators\s+(http://[^/\s]+)`)
 )
 
-// read takes the output in, and closes up when both addresses were printed.
+// read takes the output in, and closes up when all that a start prints is there.
 func (p *Process) read(r io.Reader, up chan struct{}) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		p.mu.Lock()
-		fmt.Fprintln(p.Out, lines.Text())
+		fmt.Fprintln(&p.out, lines.Text())
 		p.mu.Unlock()
 		if m := openLine.FindStringSubmatch(lines.Text()); m != nil {
 			p.URL = m[1]
@@ -110,7 +129,8 @@ func (p *Process) read(r io.Reader, up chan struct{}) {
 		if m := opsLine.FindStringSubmatch(lines.Text()); m != nil {
 			p.Ops = m[1]
 		}
-		if p.URL != "" && p.Ops != "" && up != nil {
+		// the last line tells that all is printed
+		if strings.HasPrefix(lines.Text(), "Ctrl-C") && up != nil {
 			close(up)
 			up = nil
 		}
