@@ -1,0 +1,63 @@
+// One HTTP call with JSON both ways; errors are RFC 9457 problems with a `code`.
+import { WeftError } from "./errors";
+
+export type Fetch = typeof fetch;
+
+const TIMEOUT_MS = 15_000;
+
+export async function call<T>(
+  fetch: Fetch,
+  base: string,
+  method: string,
+  path: string,
+  opts: { token?: string; body?: unknown } = {},
+): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (opts.token) headers.Authorization = `Bearer ${opts.token}`;
+  const init: RequestInit = { method, headers, signal: AbortSignal.timeout(TIMEOUT_MS) };
+  if (opts.body !== undefined) {
+    headers["Content-Type"] = "application/json";
+    init.body = JSON.stringify(opts.body);
+  }
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(base.replace(/\/+$/, "") + path, init);
+    text = await response.text();
+  } catch (err) {
+    throw new WeftError("unavailable", `${method} ${path}: the server cannot be reached (${err instanceof Error ? err.message : String(err)})`);
+  }
+  let body: unknown;
+  try {
+    body = text === "" ? undefined : JSON.parse(text);
+  } catch {
+    body = undefined; // a proxy's page: the status says enough
+  }
+  if (!response.ok) throw problem(response.status, body);
+  if (text !== "" && body === undefined) throw new WeftError("unavailable", `${method} ${path}: the answer is no JSON`, response.status);
+  return body as T;
+}
+
+function problem(status: number, body: unknown): WeftError {
+  const { code, detail, title } = (body ?? {}) as { code?: string; detail?: string; title?: string };
+  return new WeftError(code ?? codeOf(status), detail ?? title ?? `status ${status}`, status);
+}
+
+// codeOf is for answers that are none of Weft's: a proxy's.
+function codeOf(status: number): string {
+  switch (status) {
+    case 401:
+      return "unauthenticated";
+    case 403:
+      return "forbidden";
+    case 404:
+      return "not_found";
+    case 409:
+      return "conflict";
+    case 413:
+      return "too_large";
+    case 429:
+      return "rate_limited";
+  }
+  return status >= 500 ? "unavailable" : "bad_request";
+}
