@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -166,10 +167,11 @@ func (c *chat) sendUntil(ctx context.Context, t *testing.T) {
 	open.Wait()
 }
 
-// waitProgress waits until two more sends were answered: the first may be from before.
+// waitProgress waits until some more sends were answered: the first may be from before, and how many more moves the
+// kill to ever other moments.
 func (c *chat) waitProgress(ctx context.Context, t *testing.T) {
 	t.Helper()
-	for range 2 {
+	for range 2 + rand.N(30) {
 		select {
 		case <-c.progress:
 		case <-ctx.Done():
