@@ -1,5 +1,6 @@
 // What the user has sent and the server has not stored yet. It survives a reload of its tab: a message that was written
-// is stored in the end, or shown as failed. The cid makes it one message however often it is sent.
+// is stored in the end, or shown as failed. This is what the page shows; what the SDK needs to know of a message to send
+// it once only, it keeps in StoredPending. The cid is the link.
 import { signal } from "@preact/signals";
 import type { Client, Message } from "@weft/client";
 import { WeftError } from "@weft/client";

@@ -21,11 +21,10 @@ export class Watched {
     }
   }
 
-  /** Asks anew: what was known before a connection was lost may be outdated. */
+  /** Asks anew, as the first asking may have failed for want of a connection. */
   async again(): Promise<void> {
     const user = this.user;
     this.user = undefined;
-    this.presence.value = new Map();
     await this.watch(user);
   }
 

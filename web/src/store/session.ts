@@ -6,6 +6,7 @@ import { emptyChat, marksOf } from "./chat";
 import { ChatList } from "./chatlist";
 import { Drafts } from "./drafts";
 import { Outbox } from "./outgoing";
+import { StoredPending } from "./pending";
 import { Watched } from "./presence";
 import { Route } from "./route";
 import { split } from "./split";
@@ -45,7 +46,7 @@ export class Session {
     readonly me: User,
   ) {
     this.api = new Api(auth, url);
-    this.client = new Client({ url, auth });
+    this.client = new Client({ url, auth, outbox: new StoredPending(sessionStorage, me.id) });
     this.chats = new ChatList(this.client, this.api, this.me.id);
     this.typing = new Typing(this.client);
     this.watched = new Watched(this.client);
@@ -86,7 +87,11 @@ export class Session {
   async signOut(): Promise<void> {
     this.drafts.clear();
     this.outbox.clear();
-    await this.auth.signOut();
+    try {
+      await this.auth.signOut();
+    } catch {
+      // Signed out here all the same; the server, which could not be told, lets the device's tokens expire.
+    }
   }
 
   /** Connects now instead of when the countdown ends. */
@@ -149,7 +154,6 @@ export class Session {
   private caughtUp(): void {
     void this.chats.refresh();
     void this.watched.again();
-    this.client.active(visible.value);
     const channel = this.route.channel.value;
     if (channel) {
       const thread = this.thread(channel);
