@@ -45,6 +45,7 @@ export class Client {
   private resumeFrom: string | undefined;
   private identity: Identity | undefined;
   private isActive: boolean | undefined;
+  private closed = false;
 
   constructor(opts: { url: string; auth: Auth; cursor?: string; webSocket?: OpenSocket; outbox?: Outbox }) {
     this.resumeFrom = opts.cursor || undefined;
@@ -69,7 +70,9 @@ export class Client {
         this.watched.disconnected();
         this.sends.disconnected();
         if (end.code === CLOSE_MALFORMED) {
-          this.sends.failFlying(new WeftError("bad_request", "the server could not read a request of the connection, maybe this one"));
+          const err = new WeftError("bad_request", "the server could not read a request of the connection, maybe this one");
+          this.sends.failFlying(err);
+          this.calls.fail(err);
         }
       },
     });
@@ -91,13 +94,17 @@ export class Client {
 
   /** Connects and stays connected; at once where it would still wait to come back. */
   connect(): void {
+    if (this.closed) this.sends.load();
+    this.closed = false;
     this.link.connect();
   }
 
   /** Ends the session. What waits is rejected with the code `closed`; an outbox keeps it for the next client. */
   close(): void {
+    this.closed = true;
     this.marks.flush();
     this.link.close();
+    this.fail(closedError(), true);
   }
 
   on<E extends keyof Events>(event: E, cb: (e: Events[E]) => void): () => void {
@@ -109,6 +116,7 @@ export class Client {
    * reconnects; rejects where the server refuses it. A cid that is on its way already is the same message.
    */
   send(to: string, kind: string, body: unknown, opts: { cid?: string } = {}): Promise<Sent> {
+    if (this.closed) return Promise.reject(closedError());
     if (this.state.name === "signed-out") return Promise.reject(new WeftError("unauthenticated", "nobody is signed in"));
     return this.sends.send({ to, kind, body, cid: opts.cid ?? uuid() });
   }
@@ -220,7 +228,6 @@ export class Client {
   }
 
   private changed(state: ConnectionState): void {
-    if (state.name === "closed") this.fail(new WeftError("closed", "the client was closed"), true);
     if (state.name === "signed-out") this.fail(new WeftError("unauthenticated", "nobody is signed in"), false);
     this.events.emit("state", state);
   }
@@ -229,4 +236,8 @@ export class Client {
     this.calls.fail(err);
     this.sends.fail(err, { keep });
   }
+}
+
+function closedError(): WeftError {
+  return new WeftError("closed", "the client was closed");
 }

@@ -25,6 +25,7 @@ export class Link {
   /** Counts dials and closes: what belongs to an earlier one is void. */
   private turn = 0;
   private undo: (() => void)[] = [];
+  private user: string | undefined;
 
   constructor(
     private readonly url: string,
@@ -35,7 +36,7 @@ export class Link {
       handler(): Omit<Handler, "ended">;
       cursor(): string | undefined;
       state(state: ConnectionState): void;
-      /** A connection was lost; what to do about it was decided already. */
+      /** A connection ended; what to do about it is decided next. */
       lost(end: End): void;
     },
   ) {}
@@ -44,10 +45,11 @@ export class Link {
   connect(): void {
     if (this.state.name === "signed-out" || this.state.name === "closed") {
       this.attempt = 0;
+      this.user = this.auth.grant?.user.id;
       this.undo.push(
         onWakeup(() => this.wakeup()),
         this.auth.onChange((grant) => {
-          if (!grant) this.finish("signed-out");
+          if (grant?.user.id !== this.user) this.finish("signed-out"); // in another tab somebody else may be in by now
         }),
       );
     } else if (this.state.name !== "waiting") {
@@ -97,8 +99,8 @@ export class Link {
       ...this.owner.handler(),
       ended: (end) => {
         this.connection = undefined;
-        if (turn === this.turn) this.after(end, token, device);
         this.owner.lost(end);
+        if (turn === this.turn) this.after(end, token, device);
       },
     });
   }
@@ -106,8 +108,8 @@ export class Link {
   // after decides by how a connection ended.
   private after(end: End, token: string, device: string | undefined): void {
     if (end.code === CLOSE_REVOKED || end.refused?.code === "forbidden") {
-      this.finish("signed-out");
       this.auth.revoked(device);
+      this.finish("signed-out");
       return;
     }
     if (end.code === CLOSE_SIGN_IN || end.refused?.code === "unauthenticated") {
@@ -129,6 +131,7 @@ export class Link {
   }
 
   private finish(name: "signed-out" | "closed"): void {
+    if (this.state.name === name) return;
     this.turn++;
     clearTimeout(this.timer);
     for (const undo of this.undo.splice(0)) undo();

@@ -46,14 +46,25 @@ export class Sends {
     private readonly find: (p: Pending) => Promise<Sent | undefined>,
     private readonly settled: (s: Settled) => void,
   ) {
-    for (const pending of store?.load() ?? []) {
-      this.add(pending).promise.catch(() => {}); // nobody waits for it; `settled` tells how it ended
+    this.load();
+  }
+
+  /** Takes up what the outbox holds. */
+  load(): void {
+    for (const pending of this.store?.load() ?? []) {
+      if (this.entries.has(pending.cid)) continue;
+      this.add(pending).promise.catch(() => {}); // nobody waits for it; `settled` tells how it ends
     }
   }
 
   send(pending: Pending): Promise<Sent> {
     const known = this.entries.get(pending.cid);
     if (known) return known.promise;
+    try {
+      if (JSON.stringify(pending.body) === undefined) throw new TypeError("nothing that JSON can say");
+    } catch (err) {
+      return Promise.reject(new WeftError("bad_request", `the body is no JSON: ${String(err)}`));
+    }
     const entry = this.add(pending);
     this.save();
     this.pump();
@@ -115,6 +126,7 @@ export class Sends {
     for (const entry of this.entries.values()) {
       if (this.flying >= MOST_FLYING) return;
       if (!entry.flying) this.place(entry, this.connection);
+      if (entry.doubtful) return; // those behind it wait until it was looked for
     }
   }
 
