@@ -44,17 +44,21 @@ var (
 
 func insertMessages(n int) string {
 	row := ",(?" + strings.Repeat(",?", messageCols-1) + ")"
-	return `INSERT INTO messages (channel_id, seq, prev, at, sender, cid, kind, body) VALUES ` +
+	return `INSERT INTO messages (place, log, prev, at, sender, cid, kind, body) VALUES ` +
 		strings.Repeat(row, n)[1:] + ` ON CONFLICT DO NOTHING`
 }
 
+// place returns what a message's row is ordered by.
+func place(shard int, seq uint64) int64 { return int64(shard)<<48 | int64(seq) } //nolint:gosec // shards < 2^15, seqs < 2^48
+
+// knownLogs bounds how many channels' numbers are held in memory.
+const knownLogs = 1 << 17
+
 // Archive implements history.Store.
 func (s *SQLite) Archive(ctx context.Context, shard int, batch []fabric.Stored, upto uint64) error {
-	heads := make(map[fabric.ChannelID]*fabric.Stored)
-	for i := range batch {
-		heads[batch[i].Channel] = &batch[i] // the last one stays
-	}
-	err := s.log.do(ctx, func(t tx) error {
+	var found map[fabric.ChannelID]int64 // remembered once they are committed
+	err := s.log.do(ctx, func(t tx) (err error) {
+		found = make(map[fabric.ChannelID]int64)
 		args := make([]any, 0, manyRows*messageCols)
 		for rest := batch; len(rest) > 0; {
 			n, query := 1, insertOne
@@ -64,28 +68,47 @@ func (s *SQLite) Archive(ctx context.Context, shard int, batch []fabric.Stored, 
 			args = args[:0]
 			for i := range rest[:n] {
 				m := &rest[i]
-				args = append(args, string(m.Channel), int64(m.Seq), int64(m.Prev), m.At, string(m.From), m.CID, m.Kind, string(m.Body))
+				num, known := found[m.Channel]
+				if !known {
+					if num, err = s.logOf(ctx, t, m.Channel, shard); err != nil {
+						return err
+					}
+					found[m.Channel] = num
+				}
+				args = append(args, place(shard, m.Seq), num, int64(m.Prev), m.At, string(m.From), m.CID, m.Kind, string(m.Body)) //nolint:gosec // seqs < 2^48
 			}
 			if _, err := t.exec(ctx, query, args...); err != nil {
 				return err
 			}
 			rest = rest[n:]
 		}
-		for c, m := range heads {
-			if _, err := t.exec(ctx, `INSERT INTO heads (channel_id, shard, seq, at) VALUES (?, ?, ?, ?)
-				ON CONFLICT (channel_id) DO UPDATE SET seq = excluded.seq, at = excluded.at WHERE excluded.seq > seq`,
-				string(c), shard, int64(m.Seq), m.At); err != nil {
-				return err
-			}
-		}
-		_, err := t.exec(ctx, `INSERT INTO archived (shard, seq) VALUES (?, ?)
-			ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq`, shard, int64(upto))
+		_, err = t.exec(ctx, `INSERT INTO archived (shard, seq) VALUES (?, ?)
+			ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq`, shard, int64(upto)) //nolint:gosec // as above
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("archive %d messages of shard %d: %w", len(batch), shard, err)
 	}
+	for c, num := range found {
+		s.logs.Add(c, num)
+	}
 	return nil
+}
+
+// logOf returns the number of a channel, which it gets with its first message.
+func (s *SQLite) logOf(ctx context.Context, t tx, c fabric.ChannelID, shard int) (num int64, err error) {
+	if num, ok := s.logs.Get(c); ok {
+		return num, nil
+	}
+	st, err := t.stmt(ctx, `INSERT INTO logs (channel_id, shard) VALUES (?, ?)
+		ON CONFLICT (channel_id) DO UPDATE SET shard = shard RETURNING num`)
+	if err != nil {
+		return 0, err
+	}
+	if err := st.QueryRowContext(ctx, string(c), shard).Scan(&num); err != nil {
+		return 0, fmt.Errorf("number of channel %s: %w", c, err)
+	}
+	return num, nil
 }
 
 // Heads implements history.Store.
@@ -108,24 +131,23 @@ func (s *SQLite) Heads(ctx context.Context, channels []fabric.ChannelID) (map[fa
 	return heads, nil
 }
 
+// mostSeq is above every seq.
+const mostSeq = 1<<48 - 1
+
 // Page implements history.Store.
 func (s *SQLite) Page(ctx context.Context, c fabric.ChannelID, before uint64, after *uint64, limit int) ([]fabric.Stored, error) {
-	query, bound := queryNewest, int64(before)
+	query, bound := queryBefore, int64(before) //nolint:gosec // seqs < 2^48
 	switch {
 	case after != nil:
-		query, bound = queryAfter, int64(*after)
-	case before > 0:
-		query = queryBefore
-	}
-	args := []any{string(c), bound, limit}
-	if query == queryNewest {
-		args = []any{string(c), limit}
+		query, bound = queryAfter, int64(min(*after, mostSeq)) //nolint:gosec // as above
+	case before == 0 || before > mostSeq:
+		bound = mostSeq
 	}
 	page, err := rows(ctx, s, query, func(r *sql.Rows) (fabric.Stored, error) {
 		m := fabric.Stored{Channel: c}
 		err := r.Scan(&m.Seq, &m.Prev, &m.At, &m.From, &m.CID, &m.Kind, (*[]byte)(&m.Body))
 		return m, err
-	}, args...)
+	}, string(c), bound, limit)
 	if err != nil {
 		return nil, fmt.Errorf("page of %s: %w", c, err)
 	}

@@ -45,7 +45,7 @@ func scanCount(r *sql.Rows) (n int, err error) {
 
 // List implements chats.Store.
 func (s *SQLite) List(ctx context.Context, u fabric.UserID, before chats.Place, limit int) ([]chats.Entry, error) {
-	return rows(ctx, s, queryList, scanEntry, string(u), before.At, string(before.Channel), string(u), limit)
+	return rows(ctx, s, queryList, scanEntry, string(u), before.At, string(before.Channel), limit)
 }
 
 func scanEntry(r *sql.Rows) (chats.Entry, error) {
@@ -73,7 +73,7 @@ func scanEntry(r *sql.Rows) (chats.Entry, error) {
 
 // Unread implements chats.Store.
 func (s *SQLite) Unread(ctx context.Context, c fabric.ChannelID, u fabric.UserID, after uint64, most int) (int, error) {
-	n, err := rows(ctx, s, queryUnread, scanCount, string(c), int64(after), string(u), most)
+	n, err := rows(ctx, s, queryUnread, scanCount, string(c), int64(min(after, mostSeq)), string(u), most) //nolint:gosec // seqs < 2^48
 	if err != nil {
 		return 0, err
 	}

@@ -2,36 +2,47 @@ package storage
 
 // The reads that a client can cause, here together so that one test can show that none of them scans a table.
 const (
-	messageFields = `seq, prev, at, sender, cid, kind, body`
+	placeBits = "48" // see messages.place
+	seqOf     = "& 0xffffffffffff"
 
-	queryNewest = `SELECT ` + messageFields + ` FROM messages WHERE channel_id = ? ORDER BY seq DESC LIMIT ?`
-	queryBefore = `SELECT ` + messageFields + ` FROM messages WHERE channel_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`
-	queryAfter  = `SELECT ` + messageFields + ` FROM messages WHERE channel_id = ? AND seq > ? ORDER BY seq LIMIT ?`
+	messageFields = `m.place ` + seqOf + `, m.prev, m.at, m.sender, m.cid, m.kind, m.body
+		FROM logs l CROSS JOIN messages m ON m.log = l.num`
+
+	// ?1 is the channel, ?2 a seq, ?3 the limit.
+	queryBefore = `SELECT ` + messageFields + ` AND m.place < (l.shard << ` + placeBits + `) + ?2 WHERE l.channel_id = ?1
+		ORDER BY m.place DESC LIMIT ?3`
+	queryAfter = `SELECT ` + messageFields + ` AND m.place > (l.shard << ` + placeBits + `) + ?2 WHERE l.channel_id = ?1
+		ORDER BY m.place LIMIT ?3`
 
 	// ?1 is a JSON list of channels.
-	queryHeads = `SELECT h.channel_id, h.seq FROM json_each(?1) c CROSS JOIN heads h ON h.channel_id = c.value`
+	queryHeads = `SELECT l.channel_id, (SELECT max(place) FROM messages WHERE log = l.num) ` + seqOf + `
+		FROM json_each(?1) c CROSS JOIN logs l ON l.channel_id = c.value`
 
 	queryChannelsOf = `SELECT channel_id FROM members WHERE user_id = ? AND channel_id >= ? ORDER BY channel_id LIMIT ?`
 
 	// ?3 is a JSON list of the seqs by shard.
-	queryNews = `SELECT m.channel_id FROM members m CROSS JOIN heads h ON h.channel_id = m.channel_id
-		WHERE m.user_id = ?1 AND m.channel_id >= ?2 AND h.seq > json_extract(?3, '$[' || h.shard || ']')
-		ORDER BY m.channel_id LIMIT ?4`
+	queryNews = `SELECT u.channel_id FROM members u CROSS JOIN logs l ON l.channel_id = u.channel_id
+		WHERE u.user_id = ?1 AND u.channel_id >= ?2 AND EXISTS (SELECT 1 FROM messages m
+			WHERE m.log = l.num AND m.place > (l.shard << ` + placeBits + `) + json_extract(?3, '$[' || l.shard || ']'))
+		ORDER BY u.channel_id LIMIT ?4`
 
 	// A user's list sorts all of the user's channels: what it costs depends on how many those are, not on how many there
 	// are or how old. (?2, ?3) is the place after which it goes on, ?2 = 0 the top. Bodies are fetched by key.
 	queryList = `WITH list AS (
-			SELECT m.channel_id AS id, coalesce(h.at, c.created_at) AS at, h.seq AS seq, c.kind AS kind
-			FROM members m CROSS JOIN channels c ON c.id = m.channel_id LEFT JOIN heads h ON h.channel_id = m.channel_id
-			WHERE m.user_id = ?1 AND (?2 = 0 OR (coalesce(h.at, c.created_at), m.channel_id) < (?2, ?3))
-			ORDER BY at DESC, id DESC LIMIT ?5)
-		SELECT l.id, l.kind, l.at, p.id, p.name, m.seq, m.prev, m.at, m.sender, m.cid, m.kind, m.body
+			SELECT u.channel_id AS id, coalesce(m.at, c.created_at) AS at, m.place AS place, c.kind AS kind
+			FROM members u CROSS JOIN channels c ON c.id = u.channel_id
+			LEFT JOIN logs l ON l.channel_id = u.channel_id
+			LEFT JOIN messages m ON m.place = (SELECT max(place) FROM messages WHERE log = l.num)
+			WHERE u.user_id = ?1 AND (?2 = 0 OR (coalesce(m.at, c.created_at), u.channel_id) < (?2, ?3))
+			ORDER BY at DESC, id DESC LIMIT ?4)
+		SELECT l.id, l.kind, l.at, p.id, p.name, m.place ` + seqOf + `, m.prev, m.at, m.sender, m.cid, m.kind, m.body
 		FROM list l
-		LEFT JOIN users p ON l.kind = 'direct' AND p.id = replace(replace(l.id, ?4, ''), '.', '')
-		LEFT JOIN messages m ON m.channel_id = l.id AND m.seq = l.seq
+		LEFT JOIN users p ON l.kind = 'direct' AND p.id = replace(replace(l.id, ?1, ''), '.', '')
+		LEFT JOIN messages m ON m.place = l.place
 		ORDER BY l.at DESC, l.id DESC`
 
-	queryUnread = `SELECT count(*) FROM (SELECT 1 FROM messages WHERE channel_id = ?1 AND seq > ?2 AND sender <> ?3 LIMIT ?4)`
+	queryUnread = `SELECT count(*) FROM (SELECT 1 FROM logs l CROSS JOIN messages m ON m.log = l.num
+		WHERE l.channel_id = ?1 AND m.place > (l.shard << ` + placeBits + `) + ?2 AND m.sender <> ?3 LIMIT ?4)`
 
 	queryUser    = `SELECT id, name, phone FROM users WHERE id = ?`
 	queryPhones  = `SELECT u.id, u.name, u.phone FROM json_each(?1) p CROSS JOIN users u ON u.phone = p.value`

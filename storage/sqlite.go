@@ -11,13 +11,16 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"runtime"
 	"sync"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite": pure Go
 
 	"github.com/weft-im/weft/chats"
+	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/history"
 	"github.com/weft-im/weft/users"
 )
@@ -31,8 +34,9 @@ type SQLite struct {
 	write *writer // what must outlive a power cut once it is answered
 	log   *writer // the archive: the logs still have what a power cut takes from it
 	read  *sql.DB
-	turn  sync.Mutex // SQLite has one writer at a time: waiting here is cheaper and fairer than its busy handler
-	stmts sync.Map   // prepared reads, by their SQL
+	turn  sync.Mutex                          // SQLite has one writer at a time: waiting here is cheaper and fairer than its busy handler
+	stmts sync.Map                            // prepared reads, by their SQL
+	logs  *lru.Cache[fabric.ChannelID, int64] // logs.num of channels with news
 }
 
 var (
@@ -43,12 +47,24 @@ var (
 
 // OpenSQLite opens the database in a file and migrates it to this build's schema. One that is newer is refused.
 func OpenSQLite(ctx context.Context, path string) (_ *SQLite, err error) {
-	s := &SQLite{}
+	logs, err := lru.New[fabric.ChannelID, int64](knownLogs)
+	if err != nil {
+		return nil, fmt.Errorf("a cache of %d: %w", knownLogs, err)
+	}
+	s := &SQLite{logs: logs}
 	defer func() {
 		if err != nil {
 			_ = s.Close() // the first error is what counts
 		}
 	}()
+	// SQLite gives its other files the mode of this one: what people wrote is nobody else's to read.
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = file.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
 	// The WAL is synced with every commit (FULL), or only before it is copied into the file (NORMAL): either way a power
 	// cut leaves a consistent database, the second may take the last transactions along.
 	if s.write, err = openWriter(path, "FULL", &s.turn); err != nil {

@@ -51,24 +51,26 @@ CREATE TABLE members (
 
 -- The archive's tables refer to no others: the logs say which channels there are.
 
-CREATE TABLE messages (
-    channel_id TEXT    NOT NULL,
-    seq        INTEGER NOT NULL,
-    prev       INTEGER NOT NULL,
-    at         INTEGER NOT NULL,
-    sender     TEXT    NOT NULL,
-    cid        TEXT    NOT NULL,
-    kind       TEXT    NOT NULL,
-    body       TEXT    NOT NULL, -- JSON
-    PRIMARY KEY (channel_id, seq)
-) STRICT, WITHOUT ROWID;
+CREATE TABLE logs ( -- a channel with messages; its number stands for it in what there is one of a message
+    num        INTEGER NOT NULL PRIMARY KEY,
+    channel_id TEXT    NOT NULL UNIQUE,
+    shard      INTEGER NOT NULL
+) STRICT;
 
-CREATE TABLE heads ( -- the newest message of each channel
-    channel_id TEXT    NOT NULL PRIMARY KEY,
-    shard      INTEGER NOT NULL,
-    seq        INTEGER NOT NULL,
-    at         INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+-- Messages lie in the order in which they were written, so that an archive that follows the logs writes pages from end
+-- to end; only the index, a few bytes a message, is written into all over.
+CREATE TABLE messages (
+    place  INTEGER NOT NULL PRIMARY KEY, -- shard << 48 | seq
+    log    INTEGER NOT NULL,
+    prev   INTEGER NOT NULL,
+    at     INTEGER NOT NULL,
+    sender TEXT    NOT NULL,
+    cid    TEXT    NOT NULL,
+    kind   TEXT    NOT NULL,
+    body   TEXT    NOT NULL -- JSON
+) STRICT;
+
+CREATE INDEX messages_of_log ON messages (log, place);
 
 CREATE TABLE archived ( -- how far each shard's log is archived
     shard INTEGER NOT NULL PRIMARY KEY,
@@ -78,8 +80,8 @@ CREATE TABLE archived ( -- how far each shard's log is archived
 -- +goose Down
 
 DROP TABLE archived;
-DROP TABLE heads;
 DROP TABLE messages;
+DROP TABLE logs;
 DROP TABLE members;
 DROP TABLE channels;
 DROP TABLE codes;
