@@ -53,7 +53,7 @@ func Handler() http.Handler {
 	if err != nil {
 		panic(err) // what is embedded can always be read
 	}
-	return handler(files)
+	return files
 }
 
 type handler map[string]file

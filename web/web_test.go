@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -11,7 +10,14 @@ import (
 	"github.com/weft-im/weft/web"
 )
 
-func get(t *testing.T, method, target string, header http.Header) *http.Response {
+// answer is what the handler said.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func get(t *testing.T, method, target string, header http.Header) answer {
 	t.Helper()
 	r := httptest.NewRequest(method, target, nil)
 	for k, v := range header {
@@ -19,29 +25,20 @@ func get(t *testing.T, method, target string, header http.Header) *http.Response
 	}
 	w := httptest.NewRecorder()
 	web.Handler().ServeHTTP(w, r)
-	return w.Result()
-}
-
-func body(t *testing.T, res *http.Response) string {
-	t.Helper()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	return answer{w.Code, w.Header(), w.Body.String()}
 }
 
 func TestPlacesInThePageGetTheIndex(t *testing.T) {
-	index := body(t, get(t, "GET", "/", nil))
+	index := get(t, "GET", "/", nil).body
 	for _, target := range []string{"/", "/index.html", "/chat", "/chat/deep/down"} {
 		res := get(t, "GET", target, nil)
-		if res.StatusCode != 200 || body(t, res) != index {
-			t.Errorf("%s: status %d, want the index", target, res.StatusCode)
+		if res.status != http.StatusOK || res.body != index {
+			t.Errorf("%s: status %d, want the index", target, res.status)
 		}
-		if got := res.Header.Get("Content-Type"); got != "text/html; charset=utf-8" {
+		if got := res.header.Get("Content-Type"); got != "text/html; charset=utf-8" {
 			t.Errorf("%s: Content-Type %q", target, got)
 		}
-		if got := res.Header.Get("Cache-Control"); got != "no-cache" {
+		if got := res.header.Get("Cache-Control"); got != "no-cache" {
 			t.Errorf("%s: Cache-Control %q", target, got)
 		}
 	}
@@ -49,18 +46,18 @@ func TestPlacesInThePageGetTheIndex(t *testing.T) {
 
 func TestWhatIsNoFileIsNotFound(t *testing.T) {
 	for _, target := range []string{"/assets/none.js", "/favicon.ico", "/../web.go", "/a/b.css"} {
-		if res := get(t, "GET", target, nil); res.StatusCode != 404 {
-			t.Errorf("%s: status %d, want 404", target, res.StatusCode)
+		if res := get(t, "GET", target, nil); res.status != http.StatusNotFound {
+			t.Errorf("%s: status %d, want 404", target, res.status)
 		}
 	}
-	if res := get(t, "POST", "/", nil); res.StatusCode != 405 || res.Header.Get("Allow") != "GET, HEAD" {
-		t.Errorf("POST: status %d, Allow %q", res.StatusCode, res.Header.Get("Allow"))
+	if res := get(t, "POST", "/", nil); res.status != http.StatusMethodNotAllowed || res.header.Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST: status %d, Allow %q", res.status, res.header.Get("Allow"))
 	}
 }
 
 // Every file that the index names is there, with its type, and is kept forever; the index runs nothing inline.
 func TestTheIndexNamesAssetsThatNeverChange(t *testing.T) {
-	index := body(t, get(t, "GET", "/", nil))
+	index := get(t, "GET", "/", nil).body
 	assets := regexp.MustCompile(`(?:src|href)="(/assets/[^"]+)"`).FindAllStringSubmatch(index, -1)
 	if len(assets) < 2 {
 		t.Fatalf("the index names %d assets, want its script and its style at least", len(assets))
@@ -70,14 +67,14 @@ func TestTheIndexNamesAssetsThatNeverChange(t *testing.T) {
 	}
 	for _, asset := range assets {
 		res := get(t, "GET", asset[1], nil)
-		if res.StatusCode != 200 {
-			t.Errorf("%s: status %d", asset[1], res.StatusCode)
+		if res.status != http.StatusOK {
+			t.Errorf("%s: status %d", asset[1], res.status)
 			continue
 		}
-		if got := res.Header.Get("Cache-Control"); got != "public, max-age=31536000, immutable" {
+		if got := res.header.Get("Cache-Control"); got != "public, max-age=31536000, immutable" {
 			t.Errorf("%s: Cache-Control %q", asset[1], got)
 		}
-		if got := res.Header.Get("Content-Type"); got != want[asset[1][strings.LastIndex(asset[1], ".")+1:]] {
+		if got := res.header.Get("Content-Type"); got != want[asset[1][strings.LastIndex(asset[1], ".")+1:]] {
 			t.Errorf("%s: Content-Type %q", asset[1], got)
 		}
 	}
@@ -88,27 +85,27 @@ func TestTheIndexNamesAssetsThatNeverChange(t *testing.T) {
 
 func TestAnUnchangedFileIsNotSentAgain(t *testing.T) {
 	first := get(t, "GET", "/", nil)
-	etag := first.Header.Get("ETag")
+	etag := first.header.Get("ETag")
 	if !regexp.MustCompile(`^"[\w-]{22}"$`).MatchString(etag) {
 		t.Fatalf("ETag %q, want a strong one", etag)
 	}
 	again := get(t, "GET", "/", http.Header{"If-None-Match": {etag}})
-	if again.StatusCode != 304 || body(t, again) != "" {
-		t.Errorf("with the ETag: status %d, want 304 and no body", again.StatusCode)
+	if again.status != http.StatusNotModified || again.body != "" {
+		t.Errorf("with the ETag: status %d, want 304 and no body", again.status)
 	}
 	other := get(t, "GET", "/", http.Header{"If-None-Match": {`"another"`}})
-	if other.StatusCode != 200 {
-		t.Errorf("with another ETag: status %d, want 200", other.StatusCode)
+	if other.status != http.StatusOK {
+		t.Errorf("with another ETag: status %d, want 200", other.status)
 	}
 	head := get(t, "HEAD", "/", nil)
-	if head.StatusCode != 200 || body(t, head) != "" || head.Header.Get("ETag") != etag {
-		t.Errorf("HEAD: status %d, ETag %q; want 200, %q and no body", head.StatusCode, head.Header.Get("ETag"), etag)
+	if head.status != http.StatusOK || head.body != "" || head.header.Get("ETag") != etag {
+		t.Errorf("HEAD: status %d, ETag %q; want 200, %q and no body", head.status, head.header.Get("ETag"), etag)
 	}
 }
 
 func TestEveryAnswerIsGuarded(t *testing.T) {
 	for _, target := range []string{"/", "/none.js"} {
-		h := get(t, "GET", target, nil).Header
+		h := get(t, "GET", target, nil).header
 		csp := h.Get("Content-Security-Policy")
 		for _, want := range []string{"default-src 'self'", "connect-src 'self' ws: wss:", "object-src 'none'", "frame-ancestors 'none'"} {
 			if !strings.Contains(csp, want) {
