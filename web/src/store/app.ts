@@ -23,7 +23,7 @@ export class App {
     if (session && session.me.id !== grant?.user.id) {
       session.stop();
       this.session.value = null;
-      this.signIn.again();
+      this.signIn.reset();
     }
     if (!grant || this.session.value || this.signIn.busy.value) return; // one who is signing in here goes on by themselves
     if (nameless(grant)) this.signIn.askName();
@@ -36,6 +36,6 @@ export class App {
     const session = new Session(this.auth, this.url, grant.user);
     session.start();
     this.session.value = session;
-    this.signIn.again();
+    this.signIn.reset();
   }
 }

@@ -70,6 +70,12 @@ export class SignIn {
     this.error.value = "";
   }
 
+  /** Forgets who signed in. */
+  reset(): void {
+    this.again();
+    this.phone.value = "";
+  }
+
   private async attempt(work: () => Promise<void>): Promise<void> {
     if (this.busy.value) return;
     this.busy.value = true;
