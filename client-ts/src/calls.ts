@@ -15,8 +15,10 @@ interface Call {
 export class Calls {
   private readonly waiting = new Set<Call>();
   private connection: Connection | undefined;
+  private ended: WeftError | undefined;
 
   ask<T>(op: string, fields: object): Promise<T> {
+    if (this.ended) return Promise.reject(this.ended);
     return new Promise<T>((resolve, reject) => {
       const call: Call = {
         op,
@@ -41,6 +43,16 @@ export class Calls {
 
   disconnected(): void {
     this.connection = undefined;
+  }
+
+  /** Answers what waits, and whatever is asked from here on until `begin`. */
+  end(err: WeftError): void {
+    this.ended = err;
+    this.fail(err);
+  }
+
+  begin(): void {
+    this.ended = undefined;
   }
 
   fail(err: WeftError): void {

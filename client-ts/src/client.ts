@@ -96,6 +96,7 @@ export class Client {
   connect(): void {
     if (this.closed) this.sends.load();
     this.closed = false;
+    this.calls.begin();
     this.link.connect();
   }
 
@@ -233,7 +234,7 @@ export class Client {
   }
 
   private fail(err: WeftError, keep: boolean): void {
-    this.calls.fail(err);
+    this.calls.end(err);
     this.sends.fail(err, { keep });
   }
 }

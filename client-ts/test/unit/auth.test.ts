@@ -115,3 +115,20 @@ function deferred<T>(): { promise: Promise<T>; resolve(value: T): void } {
   const promise = new Promise<T>((done) => (resolve = done));
   return { promise, resolve };
 }
+
+test("two tabs that need a token cause one refresh", async (t) => {
+  let last: Promise<unknown> = Promise.resolve();
+  const locks = {
+    request: (_name: string, f: () => Promise<unknown>) => (last = last.then(f, f)),
+  };
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", { value: { locks }, configurable: true });
+  t.after(() => {
+    if (before) Object.defineProperty(globalThis, "navigator", before);
+    else Reflect.deleteProperty(globalThis, "navigator");
+  });
+  const { auth: one, asked, storage } = signedIn(grant(1, 1000), ok(grant(2)));
+  const two = new Auth({ url: "http://weft.test", storage, fetch: () => Promise.reject(new Error("the first tab's is enough")) });
+  assert.deepEqual(await Promise.all([one.accessToken(), two.accessToken()]), ["access-2", "access-2"]);
+  assert.equal(asked.length, 1);
+});

@@ -188,4 +188,5 @@ test("closed means closed", async () => {
   assert.ok(peer.closed);
   await assert.rejects(asked, { code: "closed" });
   await assert.rejects(client.send("bob", "text", {}), { code: "closed" });
+  await assert.rejects(client.channels(), { code: "closed" });
 });
