@@ -298,10 +298,10 @@ func sub(o edgetest.Object, field string) edgetest.Object {
 }
 
 // startNode starts a whole process of Weft within the test, and returns where it is.
-func startNode(t *testing.T, dev bool) (url string) {
+func startNode(t *testing.T, data string, dev bool) (url string) {
 	t.Helper()
 	n, err := node.Start(t.Context(), node.Config{
-		Data: t.TempDir(), Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", OpsListen: "127.0.0.1:0", Sync: 100 * time.Millisecond,
+		Data: data, Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", OpsListen: "127.0.0.1:0", Sync: 100 * time.Millisecond,
 		Shards: 1, Window: time.Hour, Dev: dev, Limits: edge.DefaultLimits(), Log: weftest.Logger(t),
 	})
 	if err != nil {
@@ -330,7 +330,7 @@ func startNode(t *testing.T, dev bool) (url string) {
 
 // Every operation is called, with what succeeds and with what is refused, and does what the document says.
 func TestTheServerDoesAsTheDocumentSays(t *testing.T) {
-	h := hold(t, startNode(t, true))
+	h := hold(t, startNode(t, t.TempDir(), true))
 	ann, bob := h.signIn("+49 151 20000001", "ann"), h.signIn("+49 151 20000002", "bob")
 	annID, bobID, cemID := sub(ann, "user").Str("id"), sub(bob, "user").Str("id"), string(fabric.NewUserID())
 	access, chat := ann.Str("access_token"), string(fabric.Direct(fabric.UserID(annID), fabric.UserID(bobID)))
@@ -448,7 +448,7 @@ func TestTheServerDoesAsTheDocumentSays(t *testing.T) {
 	h.do(call{op: "postLogout", want: 401, path: "/v1/auth/logout", wrong: true})
 
 	// outside dev mode codes are sent, here by nobody, and only so many an hour
-	public := hold(t, startNode(t, false))
+	public := hold(t, startNode(t, t.TempDir(), false))
 	for range 5 {
 		public.do(call{op: "postOTP", want: 503, path: "/v1/auth/otp", body: `{"phone":"+49 151 23456789"}`})
 	}
