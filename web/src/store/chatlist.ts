@@ -118,7 +118,7 @@ export class ChatList {
   private async once(work: () => Promise<void>): Promise<void> {
     this.loading = work().then(
       () => void (this.error.value = false),
-      () => void (this.error.value = true), // shown while there is no list; the next `synced` asks again
+      () => void (this.error.value = true), // shown, with a way to try again
     );
     await this.loading;
     this.loading = null;

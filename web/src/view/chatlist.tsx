@@ -26,10 +26,13 @@ export function ChatListView() {
           <ChatItem key={chat.id} chat={chat} open={chat.id === open} focusable={chat.id === stop} />
         ))}
       </ul>
-      {order.length === 0 && (
-        <p class="empty-list">
-          {chats.loaded.value ? "No chats yet. Start one with a phone number." : chats.error.value ? "" : "Loading…"}
+      {chats.error.value && (
+        <p class="empty-list" role="alert">
+          The chats could not be loaded. <button type="button" class="link" onClick={() => void chats.refresh()}>Try again</button>
         </p>
+      )}
+      {order.length === 0 && !chats.error.value && (
+        <p class="empty-list">{chats.loaded.value ? "No chats yet. Start one with a phone number." : "Loading…"}</p>
       )}
       {chats.more.value && <LoadMore />}
     </nav>
