@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/subjects"
@@ -72,6 +74,10 @@ func (e *Edge) postMessage(r *http.Request, c caller) (int, any, error) {
 	}
 	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
+	}
+	// What is no UTF-8 gets past encoding/json, and would end the WebSocket of everybody whom it is sent to.
+	if len(body.Body) > 0 && !jsontext.Value(body.Body).IsValid(jsontext.AllowDuplicateNames(true)) {
+		return 0, nil, fabric.Errorf(fabric.CodeBadRequest, "body: want a JSON value in UTF-8")
 	}
 	stored, err := e.publish(r.Context(), c.user, r.PathValue("id"), body.CID, body.Kind, body.Body)
 	if err != nil {
