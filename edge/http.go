@@ -61,8 +61,8 @@ type caller struct {
 // signedIn admits requests with a good access token, and answers with what h returns.
 func (e *Edge) signedIn(h func(*http.Request, caller) (status int, body any, err error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok {
+		scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !ok || !strings.EqualFold(scheme, "Bearer") { // RFC 9110, 11.1: in any case
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			problem(w, fabric.Errorf(fabric.CodeUnauthenticated, "want the header Authorization: Bearer <access token>"))
 			return
@@ -216,13 +216,16 @@ func (e *Edge) ask(r *http.Request, verb subjects.Verb, req any) (int, any, erro
 func readJSON(r *http.Request, into any) error {
 	dec := json.NewDecoder(r.Body)
 	err := dec.Decode(into)
-	if err == nil && dec.More() {
-		err = errors.New("there is more than one JSON value")
+	if err == nil {
+		if _, err = dec.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = errors.New("there is more than one JSON value")
+		}
 	}
 	var tooLarge *http.MaxBytesError
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &tooLarge):
 		return fabric.Errorf(fabric.CodeTooLarge, "the request is over %d bytes", tooLarge.Limit)
 	case errors.Is(err, io.EOF):
