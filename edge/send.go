@@ -180,7 +180,8 @@ func (e *Edge) publish(ctx context.Context, u fabric.UserID, to, cid, kind strin
 		return msglog.Stored{}, err
 	}
 	w := make(callWaiter, 1)
-	if err := e.publisher.Publish(c, u, cid, payload, w); err != nil {
+	// Whoever sends over HTTP may have no session here, and the peer none either: then no live copy comes to this edge.
+	if err := e.publisher.PublishUnseen(c, u, cid, payload, w); err != nil {
 		return msglog.Stored{}, err
 	}
 	select {

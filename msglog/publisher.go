@@ -74,6 +74,7 @@ type publish struct {
 	acked    uint64 // the seq, once the ack came
 	dup      bool
 	looking  bool
+	unseen   bool // no copy of it is expected
 	put      bool // of Put: the ack is all there is to know
 }
 
@@ -100,6 +101,16 @@ func NewPublisher(nc *nats.Conn, reader *Reader, shards int) (*Publisher, error)
 // Publish stores payload in c's log as what from calls cid, and tells w. Where it returns an error nothing was
 // published, and w is not told.
 func (p *Publisher) Publish(c fabric.ChannelID, from fabric.UserID, cid string, payload []byte, w Waiter) error {
+	return p.publish(c, from, cid, payload, w, false)
+}
+
+// PublishUnseen is Publish for who may be alone with the record: where nobody on nc receives the channel's live copies,
+// Publish would wait for one in vain. Its place is read from the log as soon as it is stored.
+func (p *Publisher) PublishUnseen(c fabric.ChannelID, from fabric.UserID, cid string, payload []byte, w Waiter) error {
+	return p.publish(c, from, cid, payload, w, true)
+}
+
+func (p *Publisher) publish(c fabric.ChannelID, from fabric.UserID, cid string, payload []byte, w Waiter, unseen bool) error {
 	id := subjects.MsgID(from, cid)
 	now := time.Now()
 	pub := &publish{
@@ -110,7 +121,7 @@ func (p *Publisher) Publish(c fabric.ChannelID, from fabric.UserID, cid string, 
 			Header:  nats.Header{subjects.HeaderMsgID: []string{id}},
 			Data:    payload,
 		},
-		waiters: []Waiter{w}, began: now, resendAt: now.Add(resendAfter),
+		waiters: []Waiter{w}, began: now, resendAt: now.Add(resendAfter), unseen: unseen,
 	}
 	p.mu.Lock()
 	if p.refuse {
@@ -219,7 +230,7 @@ func (p *Publisher) ack(m *nats.Msg) {
 		return
 	}
 	pub.acked, pub.dup, pub.ackedAt = ack.Seq, ack.Duplicate, time.Now()
-	if pub.dup {
+	if pub.dup || pub.unseen {
 		p.lookup(id, pub) // a duplicate is not stored again, so no copy will come
 	}
 	p.mu.Unlock()
