@@ -43,6 +43,11 @@ func TestTheSameCIDIsTheSameMessage(t *testing.T) {
 			}
 		}
 	}
+	// elsewhere the cid would be another message: the sender has one of that name already
+	cem := f.User(t, e1, "cem")
+	if got := post(t, e2, ann, string(cem.User.ID), cid, "hello"); got.status != http.StatusConflict || got.code() != fabric.CodeConflict {
+		t.Errorf("the cid in another chat: %d %v, want 409", got.status, got)
+	}
 	got := messages(t, e2, ann, chat, "")
 	if len(got.seqs) != 2 || got.texts[0] != "hello" || got.texts[1] != "me too" {
 		t.Errorf("the chat: %v", got)

@@ -332,9 +332,10 @@ func startNode(t *testing.T, data string, dev bool) (url string) {
 func TestTheServerDoesAsTheDocumentSays(t *testing.T) {
 	h := hold(t, startNode(t, t.TempDir(), true))
 	ann, bob := h.signIn("+49 151 20000001", "ann"), h.signIn("+49 151 20000002", "bob")
-	annID, bobID, cemID := sub(ann, "user").Str("id"), sub(bob, "user").Str("id"), string(fabric.NewUserID())
+	cem := h.signIn("+4915120000003", "cem")
+	annID, bobID, nobody := sub(ann, "user").Str("id"), sub(bob, "user").Str("id"), string(fabric.NewUserID())
 	access, chat := ann.Str("access_token"), string(fabric.Direct(fabric.UserID(annID), fabric.UserID(bobID)))
-	theirs := string(fabric.Direct(fabric.UserID(bobID), fabric.UserID(cemID)))
+	theirs := string(fabric.Direct(fabric.UserID(bobID), fabric.UserID(nobody)))
 	pad := strings.Repeat("x", 80<<10)
 	message := func(cid, body string) string { return fmt.Sprintf(`{"cid":%q,"kind":"text","body":%s}`, cid, body) }
 	cid := fabric.NewCID()
@@ -372,7 +373,7 @@ func TestTheServerDoesAsTheDocumentSays(t *testing.T) {
 		{op: "getUser", want: 200, path: "/v1/users/" + annID, token: access},
 		{op: "getUser", want: 400, path: "/v1/users/BOB", token: access, wrong: true},
 		{op: "getUser", want: 401, path: "/v1/users/" + bobID, token: "x"},
-		{op: "getUser", want: 404, path: "/v1/users/" + cemID, token: access},
+		{op: "getUser", want: 404, path: "/v1/users/" + nobody, token: access},
 		{op: "postLookup", want: 200, path: "/v1/contacts/lookup", token: access, body: `{"phones":["+49 151 20000002","+4915129999999","?"]}`},
 		{op: "postLookup", want: 400, path: "/v1/contacts/lookup", token: access, body: `{"phones":[]}`, wrong: true},
 		{op: "postLookup", want: 400, path: "/v1/contacts/lookup", token: access, body: `{"phones":["+4915120000002"` + strings.Repeat(`,"?"`, 100) + `]}`, wrong: true},
@@ -397,7 +398,8 @@ func TestTheServerDoesAsTheDocumentSays(t *testing.T) {
 		{op: "postMessage", want: 401, path: "/v1/channels/" + chat + "/messages", body: message(cid, `1`), wrong: true},
 		{op: "postMessage", want: 403, path: "/v1/channels/" + theirs + "/messages", token: access, body: message(cid, `1`)},
 		{op: "postMessage", want: 403, path: "/v1/channels/u." + annID + "/messages", token: access, body: message(cid, `1`)},
-		{op: "postMessage", want: 404, path: "/v1/channels/" + cemID + "/messages", token: access, body: message(cid, `1`)},
+		{op: "postMessage", want: 404, path: "/v1/channels/" + nobody + "/messages", token: access, body: message(cid, `1`)},
+		{op: "postMessage", want: 409, path: "/v1/channels/" + sub(cem, "user").Str("id") + "/messages", token: access, body: message(cid, `1`)},
 		{op: "postMessage", want: 413, path: "/v1/channels/" + chat + "/messages", token: access, body: message(cid, `"`+pad[:64<<10]+`"`)},
 		{op: "postMessage", want: 413, path: "/v1/channels/" + chat + "/messages", token: access, body: message(cid, `"`+pad+`"`)},
 
@@ -424,8 +426,10 @@ func TestTheServerDoesAsTheDocumentSays(t *testing.T) {
 
 	// a list and receipts that have everything they can have
 	ws := edgetest.Connect(t, &edgetest.Edge{URL: h.url}, grantOf(bob), "")
-	last := sub(h.do(call{op: "getChannels", want: 200, path: "/v1/channels", token: access})["channels"].([]any)[0].(map[string]any), "last")
-	ws.Call("read", map[string]any{"channel": chat, "seq": last.Num("seq")})
+	newest := h.do(call{op: "getMessages", want: 200, path: "/v1/channels/" + chat + "/messages?limit=1", token: access})["messages"].([]any)[0]
+	if read := ws.Call("read", map[string]any{"channel": chat, "seq": edgetest.Object(newest.(map[string]any)).Num("seq")}); read.Err() != "" {
+		t.Fatalf("read: %v", read)
+	}
 	weftest.Eventually(t, "bob's mark is there", func() bool {
 		o := h.do(call{op: "getReceipts", want: 200, path: "/v1/channels/" + chat + "/receipts", token: access})
 		return len(o["receipts"].([]any)) > 0
