@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 )
@@ -224,9 +223,5 @@ func (k *Keys) Issuer() *Issuer { return &Issuer{key: k.signing, account: k.clie
 
 // Verifier returns what checks them; it holds no secret.
 func (k *Keys) Verifier() *Verifier {
-	good, err := lru.New[Hash, Claims](rememberedTokens)
-	if err != nil {
-		panic(fmt.Sprintf("auth: a cache of %d: %v", rememberedTokens, err)) // only a size below 1 is refused
-	}
-	return &Verifier{account: k.clientsPublic, signers: map[string]bool{k.signingPublic: true}, good: good}
+	return &Verifier{account: k.clientsPublic, signers: map[string]bool{k.signingPublic: true}}
 }
