@@ -92,7 +92,7 @@ func signIn(ctx context.Context, api client.API, u user, i int) (user, error) {
 		return u, nil
 	}
 	if u.Refresh != "" {
-		g, err := patiently(ctx, func() (client.Grant, error) { return api.Refresh(ctx, u.Refresh) })
+		g, err := patiently(ctx, func() (client.Grant, error) { return api.Refresh(ctx, u.Refresh, "") })
 		if err == nil {
 			return userOf(g, u.Phone), nil
 		}

@@ -22,19 +22,19 @@ type API struct {
 // maxReply bounds what is read of a reply; the server's own limits are far below.
 const maxReply = 8 << 20
 
-// call asks the server; token, in and out may be empty.
-func (a API) call(ctx context.Context, method, path, token string, in, out any) error {
+// post asks the server; token, in and out may be empty.
+func (a API) post(ctx context.Context, path, token string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
-			return fmt.Errorf("client: encode %s %s: %w", method, path, err)
+			return fmt.Errorf("client: encode POST %s: %w", path, err)
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.URL, "/")+path, body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(a.URL, "/")+path, body)
 	if err != nil {
-		return fmt.Errorf("client: %s %s: %w", method, path, err)
+		return fmt.Errorf("client: POST %s: %w", path, err)
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -53,7 +53,7 @@ func (a API) call(ctx context.Context, method, path, token string, in, out any) 
 	defer resp.Body.Close()
 	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
 	if err != nil {
-		return fmt.Errorf("client: read the reply to %s %s: %w", method, path, err)
+		return fmt.Errorf("client: read the reply to POST %s: %w", path, err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return problem(resp.StatusCode, reply)
@@ -62,7 +62,7 @@ func (a API) call(ctx context.Context, method, path, token string, in, out any) 
 		return nil
 	}
 	if err := json.Unmarshal(reply, out); err != nil {
-		return fmt.Errorf("client: decode the reply to %s %s: %w", method, path, err)
+		return fmt.Errorf("client: decode the reply to POST %s: %w", path, err)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
 	"github.com/weft-im/weft/client/wire"
 	"github.com/weft-im/weft/fabric"
 )
@@ -77,12 +78,12 @@ func (c *conn) serve() error {
 
 	// Neither reads nor writes carry a context: one with a deadline costs each of them a goroutine's worth of bookkeeping
 	// in websocket. Instead the connection is cut, which ends both.
-	cut := func() { c.ws.CloseNow() }
+	cut := func() { _ = c.ws.CloseNow() }
 	alive := time.AfterFunc(c.s.opt.HandshakeTimeout, cut)
 	defer func() { alive.Stop() }()
 	closing := context.AfterFunc(c.s.ctx, cut)
 	defer func() { closing() }()
-	defer c.ws.CloseNow()
+	defer cut()
 
 	for {
 		_, r, err := c.ws.Reader(context.Background())
@@ -228,17 +229,17 @@ func (c *conn) write() {
 		case <-c.s.outbox.wake:
 			var err error
 			if spare, err = c.flush(spare); err != nil {
-				c.ws.CloseNow() // the reader hears of it and tells why
+				_ = c.ws.CloseNow() // the reader hears of it and tells why
 				return
 			}
 		case <-c.s.ctx.Done():
-			timeout := time.AfterFunc(closeTimeout, func() { c.ws.CloseNow() })
+			timeout := time.AfterFunc(closeTimeout, func() { _ = c.ws.CloseNow() })
 			defer timeout.Stop()
 			c.s.outbox.release() // whoever holds it is being closed as well
 			if _, err := c.flush(spare); err == nil {
 				c.ws.Close(websocket.StatusNormalClosure, "")
 			}
-			c.ws.CloseNow()
+			_ = c.ws.CloseNow()
 			return
 		case <-c.over:
 			return

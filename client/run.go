@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
 	"github.com/weft-im/weft/fabric"
 )
 
@@ -171,7 +172,7 @@ func (s *Session) reconnect() {
 	c := s.conn
 	s.mu.Unlock()
 	if c != nil {
-		c.ws.CloseNow()
+		_ = c.ws.CloseNow()
 	}
 }
 

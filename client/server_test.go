@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
 	"github.com/weft-im/weft/client"
 	"github.com/weft-im/weft/fabric"
 )

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nkeys"
+
 	"github.com/weft-im/weft/client"
 	"github.com/weft-im/weft/fabric"
 )

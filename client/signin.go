@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/weft-im/weft/fabric"
 )
@@ -45,30 +44,33 @@ func (a API) OTP(ctx context.Context, phone string) (OTP, error) {
 	in := struct {
 		Phone string `json:"phone"`
 	}{phone}
-	err := a.call(ctx, http.MethodPost, "/v1/auth/otp", "", in, &otp)
+	err := a.post(ctx, "/v1/auth/otp", "", in, &otp)
 	return otp, err
 }
 
 // Token signs a device in.
 func (a API) Token(ctx context.Context, in SignIn) (Grant, error) {
 	var g Grant
-	err := a.call(ctx, http.MethodPost, "/v1/auth/token", "", in, &g)
+	err := a.post(ctx, "/v1/auth/token", "", in, &g)
 	return g, err
 }
 
-// Refresh spends a refresh token for a new pair.
-func (a API) Refresh(ctx context.Context, refreshToken string) (Grant, error) {
+// Refresh spends a refresh token for a new pair. attempt is the caller's id of this try, and may be empty: whoever did
+// not get the reply asks again with the same one and is let through, where a token that is spent a second time
+// otherwise revokes the device.
+func (a API) Refresh(ctx context.Context, refreshToken, attempt string) (Grant, error) {
 	var g Grant
 	in := struct {
 		RefreshToken string `json:"refresh_token"`
-	}{refreshToken}
-	err := a.call(ctx, http.MethodPost, "/v1/auth/refresh", "", in, &g)
+		Attempt      string `json:"attempt,omitempty"`
+	}{refreshToken, attempt}
+	err := a.post(ctx, "/v1/auth/refresh", "", in, &g)
 	return g, err
 }
 
 // Logout revokes the device that the access token belongs to; its sessions end within a second.
 func (a API) Logout(ctx context.Context, accessToken string) error {
-	return a.call(ctx, http.MethodPost, "/v1/auth/logout", accessToken, nil, nil)
+	return a.post(ctx, "/v1/auth/logout", accessToken, nil, nil)
 }
 
 // Lookup tells which of the phones belong to users, each with its phone as E.164. Servers take 100 phones a call.
@@ -79,6 +81,6 @@ func (a API) Lookup(ctx context.Context, accessToken string, phones ...string) (
 	var out struct {
 		Users []fabric.User `json:"users"`
 	}
-	err := a.call(ctx, http.MethodPost, "/v1/contacts/lookup", accessToken, in, &out)
+	err := a.post(ctx, "/v1/contacts/lookup", accessToken, in, &out)
 	return out.Users, err
 }

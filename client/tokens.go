@@ -37,6 +37,7 @@ type Grants struct {
 
 	mu      sync.Mutex
 	grant   Grant
+	attempt string // to renew it, from the first try until one is answered
 	unsaved bool
 }
 
@@ -57,11 +58,14 @@ func (g *Grants) Token(ctx context.Context, refused string) (string, error) {
 	if !expired && g.grant.AccessToken != refused {
 		return g.grant.AccessToken, nil
 	}
-	next, err := g.api.Refresh(ctx, g.grant.RefreshToken)
+	if g.attempt == "" {
+		g.attempt = fabric.NewCID()
+	}
+	next, err := g.api.Refresh(ctx, g.grant.RefreshToken, g.attempt)
 	if err != nil {
 		return "", fmt.Errorf("renew the access token: %w", err)
 	}
-	g.grant, g.unsaved = next, true
+	g.grant, g.attempt, g.unsaved = next, "", true
 	if err := g.store(); err != nil {
 		return "", err
 	}

@@ -25,7 +25,7 @@ func (e *Edge) drain(ctx context.Context) error {
 	e.receipts.drain(ctx)
 	spread := min(retryLeast+time.Duration(len(sessions))*retryEach, retryAtMost)
 	for _, s := range sessions {
-		retry := retryLeast + rand.N(spread) //nolint:gosec // spreads load, guards nothing
+		retry := retryLeast + rand.N(spread) // spreads load, guards nothing
 		bye, jsonErr := json.Marshal(struct {
 			Ev      string `json:"ev"`
 			Reason  string `json:"reason"`

@@ -294,7 +294,7 @@ func TestTheSchemeInAnyCase(t *testing.T) {
 		"Bearer":                    http.StatusUnauthorized,
 		ann.AccessToken:             http.StatusUnauthorized,
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), "GET", e.URL+"/v1/me", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL+"/v1/me", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -169,7 +169,7 @@ func TestRevokedDeviceIsClosedAtOnce(t *testing.T) {
 			t.Errorf("HTTP with a revoked token: %v", err)
 		}
 	}
-	if _, err := api(e1).Refresh(t.Context(), laptop.RefreshToken); fabric.CodeOf(err) != fabric.CodeUnauthenticated {
+	if _, err := api(e1).Refresh(t.Context(), laptop.RefreshToken, ""); fabric.CodeOf(err) != fabric.CodeUnauthenticated {
 		t.Errorf("refresh of a revoked device: %v", err)
 	}
 }

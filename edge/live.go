@@ -256,7 +256,7 @@ func (l *live) repair(c fabric.ChannelID, t *tail, upto uint64) {
 			if err == nil {
 				done := make(chan struct{})
 				l.do(e.ctx, func() {
-					l.filled(c, t, recs, !more)
+					l.filled(t, recs, !more)
 					close(done)
 				})
 				select {
@@ -284,7 +284,7 @@ func (l *live) repair(c fabric.ChannelID, t *tail, upto uint64) {
 }
 
 // filled hands on what was read of a hole and, at its end, what waited behind.
-func (l *live) filled(c fabric.ChannelID, t *tail, recs []msglog.Record, end bool) {
+func (l *live) filled(t *tail, recs []msglog.Record, end bool) {
 	for _, rec := range recs {
 		if rec.Seq > t.seq {
 			t.seq = rec.Seq

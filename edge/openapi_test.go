@@ -334,7 +334,7 @@ func TestTheServerDoesAsTheDocumentSays(t *testing.T) {
 		return len(o["receipts"].([]any)) > 0
 	})
 	h.do(call{op: "getChannels", want: 200, path: "/v1/channels", token: access})
-	resp := handshake(t, h.url)
+	resp := handshake(t, h.url) //nolint:bodyclose // handshake closes it
 	h.seen[fmt.Sprintf("getWebSocket %d", resp.StatusCode)] = true
 
 	// 3 phones and 1 were looked up by now, and 2,000 an hour may be

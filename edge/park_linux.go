@@ -48,7 +48,7 @@ func fdOf(c net.Conn) (fd int, ok bool) {
 // park waits for s to be readable. It reports false where that cannot be; the caller then reads on itself.
 func (l *parkingLot) park(s *Session) bool {
 	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT}
-	event.Fd, event.Pad = int32(uint32(s.number)), int32(uint32(s.number>>32)) //nolint:gosec // two halves of one number
+	event.Fd, event.Pad = int32(uint32(s.number)), int32(uint32(s.number>>32)) // two halves of one number
 	s.sock.life.Lock()
 	defer s.sock.life.Unlock()
 	if s.sock.closed {

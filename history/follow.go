@@ -57,7 +57,7 @@ func (f *follower) run(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return nil //nolint:nilerr // ctx has ended, which is all that ends the retry
+		return nil // ctx has ended, which is all that ends the retry
 	}
 	defer consume.Stop()
 	defer f.in.close()
@@ -74,7 +74,7 @@ func (f *follower) run(ctx context.Context) error {
 		case <-f.in.ready:
 			f.gather(ctx, last)
 			if err := f.archive(ctx, f.in.take()); err != nil {
-				return nil //nolint:nilerr // ctx has ended
+				return nil // ctx has ended
 			}
 			last = time.Now()
 		}

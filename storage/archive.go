@@ -49,7 +49,7 @@ func insertMessages(n int) string {
 }
 
 // place returns what a message's row is ordered by.
-func place(shard int, seq uint64) int64 { return int64(shard)<<48 | int64(seq) } //nolint:gosec // shards < 2^15, seqs < 2^48
+func place(shard int, seq uint64) int64 { return int64(shard)<<48 | int64(seq) } // shards < 2^15, seqs < 2^48
 
 // knownLogs bounds how many channels' numbers are held in memory.
 const knownLogs = 1 << 17
@@ -75,7 +75,7 @@ func (s *SQLite) Archive(ctx context.Context, shard int, batch []fabric.Stored, 
 					}
 					found[m.Channel] = num
 				}
-				args = append(args, place(shard, m.Seq), num, int64(m.Prev), m.At, string(m.From), m.CID, m.Kind, string(m.Body)) //nolint:gosec // seqs < 2^48
+				args = append(args, place(shard, m.Seq), num, int64(m.Prev), m.At, string(m.From), m.CID, m.Kind, string(m.Body)) // seqs < 2^48
 			}
 			if _, err := t.exec(ctx, query, args...); err != nil {
 				return err
@@ -83,7 +83,7 @@ func (s *SQLite) Archive(ctx context.Context, shard int, batch []fabric.Stored, 
 			rest = rest[n:]
 		}
 		_, err = t.exec(ctx, `INSERT INTO archived (shard, seq) VALUES (?, ?)
-			ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq`, shard, int64(upto)) //nolint:gosec // as above
+			ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq`, shard, int64(upto)) // as above
 		return err
 	})
 	if err != nil {
@@ -136,10 +136,10 @@ const mostSeq = 1<<48 - 1
 
 // Page implements history.Store.
 func (s *SQLite) Page(ctx context.Context, c fabric.ChannelID, before uint64, after *uint64, limit int) ([]fabric.Stored, error) {
-	query, bound := queryBefore, int64(before) //nolint:gosec // seqs < 2^48
+	query, bound := queryBefore, int64(before) // seqs < 2^48
 	switch {
 	case after != nil:
-		query, bound = queryAfter, int64(min(*after, mostSeq)) //nolint:gosec // as above
+		query, bound = queryAfter, int64(min(*after, mostSeq)) // as above
 	case before == 0 || before > mostSeq:
 		bound = mostSeq
 	}

@@ -73,7 +73,7 @@ func scanEntry(r *sql.Rows) (chats.Entry, error) {
 
 // Unread implements chats.Store.
 func (s *SQLite) Unread(ctx context.Context, c fabric.ChannelID, u fabric.UserID, after uint64, most int) (int, error) {
-	n, err := rows(ctx, s, queryUnread, scanCount, string(c), int64(min(after, mostSeq)), string(u), most) //nolint:gosec // seqs < 2^48
+	n, err := rows(ctx, s, queryUnread, scanCount, string(c), int64(min(after, mostSeq)), string(u), most) // seqs < 2^48
 	if err != nil {
 		return 0, err
 	}

@@ -190,7 +190,7 @@ func rows[T any](ctx context.Context, s *SQLite, query string, scan func(*sql.Ro
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
-	defer found.Close() //nolint:errcheck // Err tells what went wrong
+	defer found.Close()
 	var all []T
 	for found.Next() {
 		v, err := scan(found)

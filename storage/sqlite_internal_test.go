@@ -15,14 +15,14 @@ func TestMigrationsBothWays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.close() //nolint:errcheck // the test's own
+	defer w.close()
 	schema := func() string {
 		t.Helper()
 		found, err := w.db.QueryContext(t.Context(), `SELECT sql FROM sqlite_schema WHERE name NOT LIKE 'goose%' AND name NOT LIKE 'sqlite%' ORDER BY name`)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer found.Close() //nolint:errcheck // Err tells what went wrong
+		defer found.Close()
 		var all []string
 		for found.Next() {
 			var one string
@@ -83,7 +83,7 @@ func TestReadsUseIndexes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // the test's own
+	defer s.Close()
 	for name, query := range map[string]string{
 		"before": queryBefore, "after": queryAfter, "heads": queryHeads, "channelsOf": queryChannelsOf,
 		"news": queryNews, "list": queryList, "unread": queryUnread, "user": queryUser, "phones": queryPhones, "devices": queryDevices,
@@ -141,7 +141,7 @@ func BenchmarkArchive(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer s.Close() //nolint:errcheck // the benchmark's own
+			defer s.Close()
 			var all []fabric.ChannelID
 			for range channels {
 				all = append(all, fabric.Direct(fabric.NewUserID(), fabric.NewUserID()))

@@ -80,7 +80,7 @@ func tooMany(ctx context.Context, t tx, u fabric.UserID, but fabric.Device, most
 	if err != nil {
 		return nil, fmt.Errorf("count devices: %w", err)
 	}
-	defer found.Close() //nolint:errcheck // Err tells what went wrong
+	defer found.Close()
 	var revoked []fabric.DeviceID
 	for found.Next() {
 		var d fabric.DeviceID

@@ -104,7 +104,7 @@ func startWeft(data, listen string, args ...string) (*Process, error) {
 	case <-up:
 		return p, nil
 	case <-p.done:
-		return nil, fmt.Errorf("weft ended at its start: %v\n%s", p.err, p.Output())
+		return nil, fmt.Errorf("weft ended at its start: %w\n%s", p.err, p.Output())
 	case <-time.After(90 * time.Second):
 		p.Kill()
 		return nil, fmt.Errorf("weft did not come up:\n%s", p.Output())

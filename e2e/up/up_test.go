@@ -108,7 +108,7 @@ func get(t *testing.T, url string) string {
 
 func read(t *testing.T, res *http.Response) string {
 	t.Helper()
-	defer res.Body.Close() //nolint:errcheck // the test's own
+	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
