@@ -76,7 +76,10 @@ export class Sends {
     this.connection = connection;
     const window = (connection.limits.dedupe_ms || DEDUPE_MS) * 0.75; // the rest is for what lies between the clocks
     for (const e of this.entries.values()) {
-      e.doubtful = fresh && e.pending.since !== undefined && Date.now() - e.pending.since > window;
+      // A resume brings what this client's own tries stored. Of those of a client before it, which the outbox held, it does
+      // not: the cursor may come from elsewhere and lie behind them already.
+      const untold = fresh || e.sends === 0;
+      e.doubtful = untold && e.pending.since !== undefined && Date.now() - e.pending.since > window;
     }
     this.pump();
   }

@@ -131,3 +131,20 @@ test("a body that is no JSON is refused here and stops nobody", async (t) => {
   client.send("bob", "text", { text: "a" }).catch(() => {});
   assert.deepEqual((await peer.request()).body, { text: "a" });
 });
+
+test("what an outbox held too long is looked for on a resumed connection too: the cursor may lie behind it", async (t) => {
+  const old = { to: "bob", kind: "text", body: { text: "stored" }, cid: "one", since: Date.now() - 3_600_000 };
+  const { client, dialed } = ann({ cursor: "c9", outbox: { load: () => [old], save: () => {} } });
+  t.after(() => client.close());
+  const settled = new Promise<{ sent?: { seq: number } }>((resolve) => client.on("settled", resolve));
+  client.connect();
+  const peer = await dialed();
+  assert.equal((await peer.live()).cursor, "c9");
+  const look = await peer.request();
+  assert.equal(look.op, "history");
+  const { ev: _ev, ...stored } = message(4, "ann", "one") as { ev: string };
+  peer.say({ id: look.id, ok: { messages: [stored], more: false } });
+  assert.equal((await settled).sent?.seq, 4);
+  await new Promise(setImmediate);
+  assert.deepEqual(peer.rest, [], "it is not sent again");
+});
