@@ -1,8 +1,8 @@
 // The HTTP calls beside the WebSocket.
-import type { Auth } from "./auth";
-import { WeftError } from "./errors";
-import { call } from "./http";
-import type { Device, User } from "./types";
+import type { Auth } from "./auth.js";
+import { WeftError } from "./errors.js";
+import { call } from "./http.js";
+import type { Device, User } from "./types.js";
 
 export class Api {
   constructor(

@@ -1,11 +1,11 @@
 // Signing in and staying so. The grant lives in a TokenStorage, which several tabs may share: a refresh token can be spent
 // once only, so a refresh is single-flight in the tab and, by navigator.locks, across tabs.
-import { guarded } from "./emitter";
-import { WeftError } from "./errors";
-import { call, type Fetch } from "./http";
-import { uuid } from "./ids";
-import type { TokenStorage } from "./tokens";
-import type { Grant } from "./types";
+import { guarded } from "./emitter.js";
+import { WeftError } from "./errors.js";
+import { call, type Fetch } from "./http.js";
+import { uuid } from "./ids.js";
+import type { TokenStorage } from "./tokens.js";
+import type { Grant } from "./types.js";
 
 /** How long before its end an access token counts as expired: a handshake takes its time. */
 const RENEW_BEFORE_MS = 30_000;

@@ -1,8 +1,8 @@
 // Questions to the server. They may be asked while there is no connection, and again after one was lost: all of them can
 // be answered twice. Who waits longer than the timeout is told that the server is unavailable.
-import type { Connection } from "./connection";
-import { WeftError } from "./errors";
-import type { WireObject } from "./frames";
+import type { Connection } from "./connection.js";
+import { WeftError } from "./errors.js";
+import type { WireObject } from "./frames.js";
 
 const TIMEOUT_MS = 15_000;
 

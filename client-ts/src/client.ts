@@ -1,19 +1,19 @@
 // A signed-in user's session: one connection that comes back by itself, messages that arrive once and in each channel's
 // order, and messages sent that are stored once. It keeps no history: an application that does stores the cursor with it.
-import type { Auth } from "./auth";
-import { Calls } from "./calls";
-import type { Connection, Handler, Identity } from "./connection";
-import { Emitter } from "./emitter";
-import { WeftError } from "./errors";
-import type { WireObject } from "./frames";
-import { uuid } from "./ids";
-import { CLOSE_MALFORMED, Link, type OpenSocket } from "./link";
-import { findSent, type Page } from "./lookup";
-import { Marks } from "./marks";
-import { Sends, type Settled } from "./outbox";
-import { Seen } from "./seen";
-import type { Channel, ConnectionState, Message, Outbox, Presence, Receipt, Sent } from "./types";
-import { Watch } from "./watch";
+import type { Auth } from "./auth.js";
+import { Calls } from "./calls.js";
+import type { Connection, Handler, Identity } from "./connection.js";
+import { Emitter } from "./emitter.js";
+import { WeftError } from "./errors.js";
+import type { WireObject } from "./frames.js";
+import { uuid } from "./ids.js";
+import { CLOSE_MALFORMED, Link, type OpenSocket } from "./link.js";
+import { findSent, type Page } from "./lookup.js";
+import { Marks } from "./marks.js";
+import { Sends, type Settled } from "./outbox.js";
+import { Seen } from "./seen.js";
+import type { Channel, ConnectionState, Message, Outbox, Presence, Receipt, Sent } from "./types.js";
+import { Watch } from "./watch.js";
 
 export interface Events {
   state: ConnectionState;

@@ -1,8 +1,8 @@
 // One WebSocket from its handshake to its end: hello, requests and their replies, and noticing that the other side is gone.
 // It comes back by no means: that is the client's to decide, by how it ended.
-import { WeftError, wireError } from "./errors";
-import { packFrames, readFrame, type WireObject } from "./frames";
-import type { Limits } from "./types";
+import { WeftError, wireError } from "./errors.js";
+import { packFrames, readFrame, type WireObject } from "./frames.js";
+import type { Limits } from "./types.js";
 
 export const SUBPROTOCOL = "weft.v1";
 const HANDSHAKE_MS = 15_000;

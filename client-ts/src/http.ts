@@ -1,5 +1,5 @@
 // One HTTP call with JSON both ways; errors are RFC 9457 problems with a `code`.
-import { WeftError } from "./errors";
+import { WeftError } from "./errors.js";
 
 export type Fetch = typeof fetch;
 

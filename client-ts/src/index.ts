@@ -1,9 +1,9 @@
 // @weft/client: Weft's wire in browsers and Node.
-export { Api } from "./api";
-export { Auth } from "./auth";
-export { Client, type Events } from "./client";
-export { WeftError } from "./errors";
-export { LocalStorageTokens, MemoryTokens, type TokenStorage } from "./tokens";
+export { Api } from "./api.js";
+export { Auth } from "./auth.js";
+export { Client, type Events } from "./client.js";
+export { WeftError } from "./errors.js";
+export { LocalStorageTokens, MemoryTokens, type TokenStorage } from "./tokens.js";
 export {
   type Channel,
   type ConnectionState,
@@ -18,4 +18,4 @@ export {
   type Receipt,
   type Sent,
   type User,
-} from "./types";
+} from "./types.js";

@@ -1,10 +1,10 @@
 // Keeps one connection up: dials, waits, comes back, by how the one before ended. It knows nothing of messages.
-import type { Auth } from "./auth";
-import { backoff, jitter } from "./backoff";
-import { Connection, type End, type Handler, SUBPROTOCOL } from "./connection";
-import { WeftError } from "./errors";
-import type { ConnectionState } from "./types";
-import { onWakeup } from "./wakeups";
+import type { Auth } from "./auth.js";
+import { backoff, jitter } from "./backoff.js";
+import { Connection, type End, type Handler, SUBPROTOCOL } from "./connection.js";
+import { WeftError } from "./errors.js";
+import type { ConnectionState } from "./types.js";
+import { onWakeup } from "./wakeups.js";
 
 // Close codes of the protocol.
 export const CLOSE_MALFORMED = 4400;

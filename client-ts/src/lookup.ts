@@ -1,7 +1,7 @@
 // A message that was tried longer ago than the server remembers cids may be in its channel already: it is looked for
 // there before it is sent again.
-import { isPassing, WeftError } from "./errors";
-import { directChannel, type Message, type Pending, type Sent } from "./types";
+import { isPassing, WeftError } from "./errors.js";
+import { directChannel, type Message, type Pending, type Sent } from "./types.js";
 
 const PAGE = 200;
 

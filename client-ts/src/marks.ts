@@ -1,8 +1,8 @@
 // What was delivered and read. Marks only grow, so all of a channel's within a moment become one; each is said again on
 // the next connection until the server confirmed it.
-import { backoff } from "./backoff";
-import type { Connection } from "./connection";
-import { isPassing, type WeftError } from "./errors";
+import { backoff } from "./backoff.js";
+import type { Connection } from "./connection.js";
+import { isPassing, type WeftError } from "./errors.js";
 
 const COALESCE_MS = 100;
 

@@ -1,10 +1,10 @@
 // Messages on their way: in order, each until the server has it or refuses it. One whose reply is lost goes again under
 // the same cid, which makes it one message however often it is sent.
-import { backoff } from "./backoff";
-import type { Connection } from "./connection";
-import { isPassing, WeftError } from "./errors";
-import { byteLength, type WireObject } from "./frames";
-import type { Message, Outbox, Pending, Sent } from "./types";
+import { backoff } from "./backoff.js";
+import type { Connection } from "./connection.js";
+import { isPassing, WeftError } from "./errors.js";
+import { byteLength, type WireObject } from "./frames.js";
+import type { Message, Outbox, Pending, Sent } from "./types.js";
 
 /** How many wait for their replies at once: enough for any line's speed, few enough to stay in order when one is put off. */
 const MOST_FLYING = 128;

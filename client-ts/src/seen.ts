@@ -1,6 +1,6 @@
 // What was handed on already. The server gives a channel's messages in order, so the highest seq of each says it all;
 // after a resume it begins again at the cursor, and what lies at or below is dropped.
-import type { Message } from "./types";
+import type { Message } from "./types.js";
 
 /** How many own seqs are kept of a channel in which nobody else writes. */
 const MAX_OWN = 256;

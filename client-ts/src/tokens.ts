@@ -1,5 +1,5 @@
 // Where the grant is kept.
-import type { Grant } from "./types";
+import type { Grant } from "./types.js";
 
 export interface TokenStorage {
   load(): Grant | null;

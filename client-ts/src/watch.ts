@@ -1,9 +1,9 @@
 // Whose presence is watched. The server keeps the list for one connection only, so each new one is told it again.
-import { backoff } from "./backoff";
-import type { Calls } from "./calls";
-import type { Connection } from "./connection";
-import { isPassing, type WeftError } from "./errors";
-import type { Presence } from "./types";
+import { backoff } from "./backoff.js";
+import type { Calls } from "./calls.js";
+import type { Connection } from "./connection.js";
+import { isPassing, type WeftError } from "./errors.js";
+import type { Presence } from "./types.js";
 
 /** The most users that one request names where the server does not say. */
 const MAX_USERS = 500;
