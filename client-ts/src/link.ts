@@ -47,7 +47,10 @@ export class Link {
       this.attempt = 0;
       this.user = this.auth.grant?.user.id;
       this.undo.push(
-        onWakeup(() => this.wakeup()),
+        onWakeup(
+          () => this.wakeup(),
+          () => this.connection?.probe(), // the socket itself may not tell for minutes; another network may carry it on
+        ),
         this.auth.onChange((grant) => {
           if (grant?.user.id !== this.user) this.finish("signed-out"); // in another tab somebody else may be in by now
         }),

@@ -1,7 +1,10 @@
-// What a browser knows of the network and its user: both are reasons not to wait any longer.
+// What a browser knows of the network and its user: reasons not to wait any longer, to come back or to find out.
 
-/** Calls back when the network came back or the page came to the front; returns how to stop. In Node it never does. */
-export function onWakeup(cb: () => void): () => void {
+/**
+ * Calls `cb` when the network came back or the page came to the front, `gone` when the network went; returns how to stop.
+ * In Node it never calls.
+ */
+export function onWakeup(cb: () => void, gone: () => void): () => void {
   const page = globalThis as { document?: Document; addEventListener?: Window["addEventListener"] };
   if (!page.document || !page.addEventListener) return () => {};
   const document = page.document;
@@ -9,9 +12,11 @@ export function onWakeup(cb: () => void): () => void {
     if (document.visibilityState === "visible") cb();
   };
   addEventListener("online", cb);
+  addEventListener("offline", gone);
   document.addEventListener("visibilitychange", visible);
   return () => {
     removeEventListener("online", cb);
+    removeEventListener("offline", gone);
     document.removeEventListener("visibilitychange", visible);
   };
 }

@@ -190,3 +190,31 @@ test("closed means closed", async () => {
   await assert.rejects(client.send("bob", "text", {}), { code: "closed" });
   await assert.rejects(client.channels(), { code: "closed" });
 });
+
+test("a page that goes offline asks whether the server is still there, and one that comes back does not wait", async (t) => {
+  const page = new EventTarget();
+  const scope = globalThis as Record<string, unknown>;
+  scope.document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  scope.addEventListener = page.addEventListener.bind(page);
+  scope.removeEventListener = page.removeEventListener.bind(page);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { client, dialed } = ann();
+  t.after(() => {
+    client.close();
+    delete scope.document;
+    delete scope.addEventListener;
+    delete scope.removeEventListener;
+  });
+  client.connect();
+  const peer = await dialed();
+  await peer.live();
+  page.dispatchEvent(new Event("offline"));
+  assert.equal((await peer.request()).op, "ping");
+  t.mock.timers.tick(10_000);
+  assert.equal(client.state.name, "waiting");
+  page.dispatchEvent(new Event("offline"));
+  assert.equal(client.state.name, "waiting", "there is no network to dial over");
+  page.dispatchEvent(new Event("online"));
+  assert.equal(client.state.name, "connecting");
+  await dialed();
+});
