@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // Buffers of a connection. coder/websocket reads and writes through two bufio buffers for as long as a connection
@@ -161,6 +164,19 @@ func (s *socket) uncork() error {
 	defer s.wmu.Unlock()
 	s.corked = false
 	return s.send(nil)
+}
+
+// writeClose sends a close frame (RFC 6455, section 5.5.1). No data frame may be under way; those of control are each one
+// Write, so they don't mix with it.
+func (s *socket) writeClose(code websocket.StatusCode, reason string) error {
+	const opClose, fin, mostReason = 0x8, 0x80, 123
+	if len(reason) > mostReason {
+		reason = reason[:mostReason]
+	}
+	frame := append(make([]byte, 0, 4+mostReason), fin|opClose, byte(2+len(reason)))
+	frame = append(binary.BigEndian.AppendUint16(frame, uint16(code)), reason...)
+	_, err := s.Write(frame)
+	return err
 }
 
 // send writes what is held and p. wmu is held.

@@ -1,12 +1,14 @@
 package edge
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
 )
 
@@ -54,12 +56,13 @@ func (s *Session) hello(r *request) {
 		s.close(code, why)
 		return
 	}
-	var from fabric.Position
-	if r.cursor != "" {
-		if from, err = fabric.DecodeCursor(s.edge.cfg.FabricID, s.edge.cfg.Shards, fabric.Cursor(r.cursor)); err != nil {
-			s.refuse(r.id, err)
-			return
+	from, err := s.startOf(r, claims.User)
+	if err != nil {
+		s.refuse(r.id, err)
+		if fabric.CodeOf(err) == fabric.CodeUnavailable {
+			s.close(closeRestart, "cannot take sessions now: try again")
 		}
+		return
 	}
 	if err := s.edge.enter(s, claims.User, claims.Device); err != nil {
 		s.refuse(r.id, err)
@@ -73,8 +76,28 @@ func (s *Session) hello(r *request) {
 		Session string          `json:"session"`
 		Now     int64           `json:"now"`
 	}{claims.User, claims.Device, s.id(), fabric.Millis(time.Now())})
+	if r.cursor == "" && s.goLive(from) {
+		return
+	}
 	e := s.edge
 	e.wg.Go(func() { s.resume(e.ctx, from) })
+}
+
+// startOf returns where the session begins: at its cursor or, without one, at the logs' heads. Those are read before
+// the session joins, so that whatever is stored after the reply to its hello lies behind them and comes live; what came
+// before them is for the lists that the client asks for.
+func (s *Session) startOf(r *request, u fabric.UserID) (fabric.Position, error) {
+	if r.cursor != "" {
+		return fabric.DecodeCursor(s.edge.cfg.FabricID, s.edge.cfg.Shards, fabric.Cursor(r.cursor))
+	}
+	ctx, cancel := context.WithTimeout(s.edge.ctx, callTimeout)
+	defer cancel()
+	reply, err := s.edge.since(ctx, contract.HistorySinceRequest{User: u})
+	if err != nil {
+		s.edge.log.Warn("a session cannot begin", "err", err)
+		return nil, fabric.Errorf(fabric.CodeUnavailable, "cannot take sessions now: try again")
+	}
+	return reply.Upto, nil
 }
 
 // enter makes s one of the user's sessions, catching up until its resume says otherwise.

@@ -144,22 +144,32 @@ func (l *live) take(rec msglog.Record, told []msglog.Waiter) {
 	l.deliver(rec, told)
 }
 
-// newTail begins to follow a channel, at the record before rec, for the members who are here.
+// newTail begins to follow a channel for the members who are here, at the record before rec. Where a session has been
+// live since before that record, it should have come, and has not: the tail begins where the session did, so that all
+// that was lost since shows as a hole.
 func (l *live) newTail(rec msglog.Record) *tail {
-	t := &tail{seq: rec.Prev}
 	if rec.Seq <= rec.Prev {
 		return nil
 	}
+	t := &tail{seq: rec.Prev}
+	shard := subjects.Shard(rec.Channel, len(l.seen))
 	for _, u := range usersOf(rec.Channel) {
 		if u == "" {
 			continue
 		}
-		if m := l.edge.hub.memberOf(u); m != nil {
-			if m.tails == nil {
-				m.tails = make(map[fabric.ChannelID]*tail)
+		m := l.edge.hub.memberOf(u)
+		if m == nil {
+			continue
+		}
+		if m.tails == nil {
+			m.tails = make(map[fabric.ChannelID]*tail)
+		}
+		m.tails[rec.Channel] = t
+		t.refs++
+		for _, s := range l.edge.hub.sessionsOf(u) {
+			if began, live := s.liveSince(shard); live {
+				t.seq = min(t.seq, began)
 			}
-			m.tails[rec.Channel] = t
-			t.refs++
 		}
 	}
 	if t.refs == 0 {
@@ -207,7 +217,7 @@ func (l *live) deliver(rec msglog.Record, told []msglog.Waiter) {
 		}
 		l.follow(m, rec.Channel)
 		for _, s := range l.edge.hub.sessionsOf(u) {
-			s.message(shard, rec.Seq, l.event, toldOf(told, s))
+			s.message(shard, rec, l.event, toldOf(told, s))
 		}
 	}
 	l.edge.metrics.delivered.Inc()

@@ -8,11 +8,12 @@ import (
 
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/msglog"
 	"github.com/weft-im/weft/service"
 	"github.com/weft-im/weft/subjects"
 )
 
-// catchUp is a session's resume: it reads what was missed, page by page, while live messages wait. Once a read reaches
+// catchUp is a session's way to live. With a cursor it reads what was missed, page by page, while live messages wait. Once a read reaches
 // the logs' heads, whatever was held and lies behind them follows, and the session is live. What both brought is
 // delivered once, because a read answers for everything up to the heads it names, and nothing behind them.
 type catchUp struct {
@@ -22,16 +23,17 @@ type catchUp struct {
 }
 
 type heldMessage struct {
-	shard int
-	seq   uint64
-	event []byte
+	channel   fabric.ChannelID
+	shard     int
+	seq, prev uint64
+	event     []byte // nil where the session had it as a reply
 }
 
 // maxHeldBytes bounds the live messages that wait for a session's resume; past it the log is read once more instead.
 const maxHeldBytes = 256 << 10
 
 // message gives a live message to the session; had says that the session got it as the reply to its own send.
-func (s *Session) message(shard int, seq uint64, event []byte, had bool) {
+func (s *Session) message(shard int, rec msglog.Record, event []byte, had bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != stateReady || shard >= len(s.position) && s.catching == nil {
@@ -43,7 +45,7 @@ func (s *Session) message(shard int, seq uint64, event []byte, had bool) {
 		case c.heldBytes+len(event) > maxHeldBytes:
 			c.held, c.heldBytes, c.overflow = nil, 0, true
 		default:
-			held := heldMessage{shard: shard, seq: seq}
+			held := heldMessage{channel: rec.Channel, shard: shard, seq: rec.Seq, prev: rec.Prev}
 			if !had {
 				held.event = slices.Clone(event)
 			}
@@ -52,7 +54,18 @@ func (s *Session) message(shard int, seq uint64, event []byte, had bool) {
 		}
 		return
 	}
-	s.messageLocked(shard, seq, event, had)
+	s.messageLocked(shard, rec.Seq, event, had)
+}
+
+// liveSince tells the seq behind which everything of a shard comes to the session live; live is false while it catches
+// up, which looks after itself.
+func (s *Session) liveSince(shard int) (seq uint64, live bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateReady || s.catching != nil || shard >= len(s.base) {
+		return 0, false
+	}
+	return s.base[shard], true
 }
 
 // messageLocked queues a live message of a session that is not catching up. mu is held.
@@ -70,9 +83,9 @@ func (s *Session) messageLocked(shard int, seq uint64, event []byte, had bool) {
 	}
 }
 
-// resume brings the session from its cursor to live. from is nil for a first login, which lists its channels itself.
+// resume brings the session from its cursor to live.
 func (s *Session) resume(ctx context.Context, from fabric.Position) {
-	began, first := time.Now(), from == nil
+	began := time.Now()
 	for {
 		upto, err := s.readSince(ctx, from)
 		if err != nil {
@@ -82,11 +95,11 @@ func (s *Session) resume(ctx context.Context, from fabric.Position) {
 			}
 			return
 		}
-		if s.goLive(upto, first) {
+		if s.goLive(upto) {
 			s.edge.metrics.resume.Observe(time.Since(began).Seconds())
 			return
 		}
-		from, first = upto, false
+		from = upto
 	}
 }
 
@@ -162,30 +175,38 @@ func (e *Edge) since(ctx context.Context, req contract.HistorySinceRequest) (con
 	}
 }
 
-// goLive ends the resume at upto. It reports false where live messages had to be dropped meanwhile: they are behind
-// upto in the logs. To a first login, which was sent nothing, all that came since it joined is news: whatever was stored
-// after the reply to its hello reaches it live, and what its lists bring a second time has the same channel and seq.
-func (s *Session) goLive(upto fabric.Position, first bool) bool {
+// goLive ends the resume at upto. It reports false where not all of the live messages behind upto are held, because
+// there were too many or because NATS lost some: they are in the logs.
+func (s *Session) goLive(upto fabric.Position) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.catching
 	if c == nil || s.state != stateReady {
 		return true // over
 	}
-	if c.overflow {
+	if c.overflow || !c.whole(upto) {
 		s.catching = &catchUp{}
-		return false // and is no first read any more: from here on the logs are read
+		return false
 	}
 	s.catching = nil
 	s.base = upto
-	if first {
-		s.base = make(fabric.Position, len(upto))
-	}
 	s.position = slices.Clone(upto)
 	for _, held := range c.held {
 		s.messageLocked(held.shard, held.seq, held.event, held.event == nil)
 	}
 	s.cursorLocked("synced")
+	return true
+}
+
+// whole reports whether the held messages follow one another, or upto, without a hole.
+func (c *catchUp) whole(upto fabric.Position) bool {
+	last := make(map[fabric.ChannelID]uint64, len(c.held))
+	for _, h := range c.held {
+		if h.prev > max(last[h.channel], upto[h.shard]) {
+			return false
+		}
+		last[h.channel] = h.seq
+	}
 	return true
 }
 

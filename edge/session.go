@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -257,15 +258,21 @@ func (s *Session) closeLocked(code websocket.StatusCode, why string, drop bool) 
 	s.kick()
 }
 
-// finish says goodbye: the close frame, and the peer's in return for a bounded time.
+// closeWait is how long a peer may take to answer a close frame.
+const closeWait = 5 * time.Second
+
+// finish says goodbye. The reader takes the peer's close frame in return, or closeWait ends the connection. (websocket's
+// own Close would read as well, beside the reader, and the two share what the socket knows of the frames.)
 func (s *Session) finish() {
 	s.mu.Lock()
 	code, why := s.closeCode, s.closeWhy
 	s.mu.Unlock()
 	s.edge.leave(s)
-	// A peer that is gone already cannot be told: any error means just that.
-	_ = s.ws.Close(code, why)
-	s.gone()
+	if err := s.sock.writeClose(code, why); err != nil {
+		s.gone() // a peer that is gone already cannot be told
+		return
+	}
+	time.AfterFunc(closeWait, s.gone)
 }
 
 // gone ends what is left of the session, however it ended. It may be called often.
@@ -289,7 +296,6 @@ func (s *Session) read() {
 		kind, r, err := s.ws.Reader(context.Background())
 		if err != nil {
 			if !errors.Is(err, errIdle) {
-				s.sock.release()
 				s.gone()
 				return
 			}
