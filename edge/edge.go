@@ -77,6 +77,7 @@ type Edge struct {
 	watches   *watches
 	leases    *leases
 	revoked   *revoked
+	callers   *callers
 	dirty     dirtySessions
 	lot       *parkingLot
 	opened    *lru.Cache[fabric.ChannelID, struct{}]
@@ -105,6 +106,10 @@ func New(ctx context.Context, nc *nats.Conn, verifier *auth.Verifier, addr strin
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
+	callers, err := newCallers(cfg.Limits)
+	if err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
@@ -112,7 +117,7 @@ func New(ctx context.Context, nc *nats.Conn, verifier *auth.Verifier, addr strin
 	msgs := make(chan *nats.Msg, liveBuffer)
 	e := &Edge{
 		cfg: cfg, nc: nc, verifier: verifier, log: log, addr: addr, metrics: newMetrics(reg),
-		hub: newHub(nc, cfg.ID, msgs), opened: opened,
+		hub: newHub(nc, cfg.ID, msgs), opened: opened, callers: callers,
 		resumes:  make(chan struct{}, resumesAtOnce),
 		sessions: make(map[uint64]*Session),
 	}

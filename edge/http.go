@@ -73,6 +73,10 @@ func (e *Edge) signedIn(h func(*http.Request, caller) (status int, body any, err
 			problem(w, err)
 			return
 		}
+		if !e.callers.of(claims.User).ops.Allow() {
+			problem(w, fabric.Errorf(fabric.CodeRateLimited, "over %d requests a second: slow down", e.cfg.Limits.OpsPerSecond))
+			return
+		}
 		e.answer(w, r, func(r *http.Request) (int, any, error) {
 			return h(r, caller{claims.User, claims.Device})
 		})
@@ -230,6 +234,10 @@ func readJSON(r *http.Request, into any) error {
 		return fabric.Errorf(fabric.CodeTooLarge, "the request is over %d bytes", tooLarge.Limit)
 	case errors.Is(err, io.EOF):
 		return fabric.Errorf(fabric.CodeBadRequest, "want a JSON object as the request's body")
+	}
+	var mistyped *json.UnmarshalTypeError
+	if errors.As(err, &mistyped) { // its text has our types' names in it
+		return fabric.Errorf(fabric.CodeBadRequest, "the request's body: %s is not what belongs there", mistyped.Field)
 	}
 	return fabric.Errorf(fabric.CodeBadRequest, "the request's body: %s", clip(err.Error()))
 }

@@ -79,6 +79,9 @@ func (e *Edge) postMessage(r *http.Request, c caller) (int, any, error) {
 	if len(body.Body) > 0 && !jsontext.Value(body.Body).IsValid(jsontext.AllowDuplicateNames(true)) {
 		return 0, nil, fabric.Errorf(fabric.CodeBadRequest, "body: want a JSON value in UTF-8")
 	}
+	if !e.callers.of(c.user).sends.Allow() {
+		return 0, nil, fabric.Errorf(fabric.CodeRateLimited, "over %d messages a second: slow down", e.cfg.Limits.SendsPerSecond)
+	}
 	stored, err := e.publish(r.Context(), c.user, r.PathValue("id"), body.CID, body.Kind, body.Body)
 	if err != nil {
 		return 0, nil, err

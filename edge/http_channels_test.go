@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/weft-im/weft/client"
+	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
 )
@@ -309,5 +310,34 @@ func TestTheSchemeInAnyCase(t *testing.T) {
 		if err != nil || resp.StatusCode != want {
 			t.Errorf("%.12s…: %d %v %v, want %d", header, resp.StatusCode, o, err, want)
 		}
+	}
+}
+
+// Over HTTP a user has the rates that a session has.
+func TestRatesOverHTTP(t *testing.T) {
+	f := edgetest.Start(t, edgetest.Config{Limits: func(l *edge.Limits) {
+		l.SendsPerSecond, l.SendBurst, l.OpsPerSecond, l.OpsBurst = 1, 2, 1, 6
+	}})
+	e := f.Edge(t)
+	ann, bob, cem := f.User(t, e, "ann"), f.User(t, e, "bob"), f.User(t, e, "cem")
+	path := "/v1/channels/" + string(edgetest.Direct(ann, bob)) + "/messages"
+	var statuses []int
+	for range 3 {
+		got := ask(t, e.URL, http.MethodPost, path, ann.AccessToken, `{"cid":"`+newCID()+`","kind":"text","body":1}`)
+		statuses = append(statuses, got.status)
+	}
+	for range 5 {
+		statuses = append(statuses, ask(t, e.URL, http.MethodGet, "/v1/me", ann.AccessToken, "").status)
+	}
+	if first, last := fmt.Sprint(statuses[:3]), statuses[7]; first != "[201 201 429]" || last != 429 {
+		t.Errorf("two sends and six requests at once are allowed: %v", statuses)
+	}
+	if got := ask(t, e.URL, http.MethodGet, "/v1/me", cem.AccessToken, ""); got.status != 200 {
+		t.Errorf("another user: %d", got.status)
+	}
+	// what does not fit its field is named without our types
+	got := ask(t, e.URL, http.MethodPatch, "/v1/me", cem.AccessToken, `{"name":5}`)
+	if got.status != 400 || !strings.Contains(got.Str("detail"), "name is not what belongs there") {
+		t.Errorf("a mistyped field: %v", got)
 	}
 }

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/service"
@@ -18,32 +16,6 @@ import (
 
 // callTimeout bounds a request to a service on a client's behalf.
 const callTimeout = 5 * time.Second
-
-// bounds are a session's rates, and how many of its requests are with services.
-type bounds struct {
-	ops, sends, typing *rate.Limiter
-	calls              chan struct{}
-	excess             int // operations refused in a row
-}
-
-// mostCalls is how many of a session's requests services work on at once; the next one waits, and with it the session.
-const mostCalls = 8
-
-// mostExcess is how many operations past the rate are refused one by one before the session is closed.
-const mostExcess = 1000
-
-func (s *Session) rates() *bounds {
-	if s.bounds == nil {
-		l := s.edge.cfg.Limits
-		s.bounds = &bounds{
-			ops:    rate.NewLimiter(rate.Limit(l.OpsPerSecond), l.OpsBurst),
-			sends:  rate.NewLimiter(rate.Limit(l.SendsPerSecond), l.SendBurst),
-			typing: rate.NewLimiter(rate.Limit(float64(l.TypingPerMin)/60), l.TypingPerMin),
-			calls:  make(chan struct{}, mostCalls),
-		}
-	}
-	return s.bounds
-}
 
 // do works on one request, in the reader's goroutine.
 func (s *Session) do(r *request) {
