@@ -186,3 +186,56 @@ func TestNothingIsMissedFromHelloOn(t *testing.T) {
 		b.Hangup()
 	}
 }
+
+// Invariant 3: what goes on in a chat reaches nobody else, on the same edge or another.
+func TestStrangersHearNothing(t *testing.T) {
+	f := edgetest.Start(t, edgetest.Config{})
+	e1, e2 := f.Edge(t), f.Edge(t)
+	ann, bob, eve := f.User(t, e1, "ann"), f.User(t, e1, "bob"), f.User(t, e1, "eve")
+	chat := edgetest.Direct(ann, bob)
+	a, b := edgetest.Connect(t, e1, ann, ""), edgetest.Connect(t, e2, bob, "")
+	eves := []*edgetest.Conn{edgetest.Connect(t, e1, eve, ""), edgetest.Connect(t, e2, eve, "")}
+	a.Synced()
+	b.Synced()
+	_, cursor := eves[0].Synced()
+	eves[1].Synced()
+	// a whole conversation
+	for range 20 {
+		sent := a.Send(string(chat), "", "psst")
+		a.Call("typing", map[string]any{"channel": chat, "on": true})
+		b.Event("message")
+		b.Call("read", map[string]any{"channel": chat, "seq": sent.Num("seq")})
+		a.Event("receipt")
+	}
+	// eve asks for it by every way there is
+	for _, c := range eves {
+		for op, fields := range map[string]map[string]any{
+			"history": {"channel": chat}, "receipts": {"channel": chat}, "typing": {"channel": chat, "on": true},
+			"ack": {"channel": chat, "seq": 1}, "read": {"channel": chat, "seq": 1}, "join": {"channel": chat},
+			"send": {"to": chat, "cid": fabric.NewCID(), "kind": "text", "body": 1},
+		} {
+			if o := c.Call(op, fields); o.Err() != fabric.CodeForbidden && op != "join" || o.OK() != nil {
+				t.Errorf("%s of a stranger: %v", op, o)
+			}
+		}
+		if list, _ := c.Call("channels", nil).OK()["channels"].([]any); len(list) != 0 {
+			t.Errorf("a stranger's channels: %v", list)
+		}
+	}
+	// what she was sent is her own: the answers above, and the end of this
+	if missed, _ := edgetest.Connect(t, e2, eve, cursor).Synced(); len(missed) != 0 {
+		t.Errorf("a stranger's resume brings %v", missed)
+	}
+	for _, c := range eves {
+		mark := c.Ask("ping", nil)
+		for {
+			o := c.Next()
+			if o["id"] == float64(mark) {
+				break
+			}
+			if o.Event() != "" && o.Event() != "cursor" {
+				t.Errorf("a stranger was sent %v", o)
+			}
+		}
+	}
+}
