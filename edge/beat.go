@@ -26,14 +26,14 @@ func (e *Edge) beat(ctx context.Context) {
 				e.resync.remember()
 			}
 			if n%4 == 2 {
-				e.checkLiveness(ctx, now)
+				e.checkLiveness(now)
 			}
 		}
 	}
 }
 
 // checkLiveness looks at every connection once a second.
-func (e *Edge) checkLiveness(ctx context.Context, now time.Time) {
+func (e *Edge) checkLiveness(now time.Time) {
 	ms := fabric.Millis(now)
 	for _, s := range e.everySession() {
 		quiet := ms - s.sock.lastRead.Load()
@@ -42,19 +42,20 @@ func (e *Edge) checkLiveness(ctx context.Context, now time.Time) {
 			s.close(closeUnauthorized, "no hello in time")
 		case quiet > 2*heartbeat*1000+10_000:
 			s.gone() // two pings unanswered: nobody is there to be told
-		case quiet > heartbeat*1000 && s.pingDue(ms):
-			e.wg.Go(func() {
-				ping, cancel := context.WithTimeout(ctx, heartbeat*time.Second)
-				defer cancel()
-				// Whether a pong came shows in lastRead; an error here says nothing that the reader won't.
-				_ = s.ws.Ping(ping)
-			})
+		case quiet > heartbeat*1000 && s.quietFor(ms):
+			// Where something is being written already, the peer's silence shows in that.
+			s.mu.Lock()
+			if s.state < stateClosing && !s.flushing {
+				s.pingDue = true
+				s.kick()
+			}
+			s.mu.Unlock()
 		}
 	}
 }
 
-// pingDue reports, once a heartbeat, that it is time to ping.
-func (s *Session) pingDue(ms int64) bool {
+// quietFor reports, once a heartbeat, that it is time to ping.
+func (s *Session) quietFor(ms int64) bool {
 	if ms-s.lastPing < heartbeat*1000 {
 		return false
 	}

@@ -179,6 +179,13 @@ func (s *socket) writeClose(code websocket.StatusCode, reason string) error {
 	return err
 }
 
+// writePing sends a ping (RFC 6455, section 5.5.2). That a pong came shows in lastRead.
+func (s *socket) writePing() error {
+	const opPing, fin = 0x9, 0x80
+	_, err := s.Write([]byte{fin | opPing, 0})
+	return err
+}
+
 // send writes what is held and p. wmu is held.
 func (s *socket) send(p []byte) error {
 	if s.heldLen+len(p) == 0 {

@@ -52,6 +52,7 @@ type Session struct {
 	out       *outBuffer // what waits, nil when nothing does
 	writing   int        // bytes taken from out that are being written
 	flushing  bool
+	pingDue   bool          // a ping is to be written
 	drained   chan struct{} // while someone waits for the queue to empty: closed when it has
 	closeCode websocket.StatusCode
 	closeWhy  string
@@ -146,6 +147,15 @@ func (s *Session) flush() {
 		runtime.Gosched()
 		s.mu.Lock()
 		batch := s.out
+		if batch == nil && s.pingDue {
+			s.pingDue = false
+			s.mu.Unlock()
+			if s.sock.writePing() != nil {
+				s.gone()
+				return
+			}
+			continue
+		}
 		if batch == nil {
 			s.flushing = false
 			s.writing = 0
