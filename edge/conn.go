@@ -55,6 +55,7 @@ type socket struct {
 
 	wmu        sync.Mutex
 	corked     bool
+	said       bool     // the close frame was sent: nothing follows it
 	held       [64]byte // small writes held back while corked: a frame's header
 	heldLen    int
 	writeUntil int64
@@ -134,6 +135,9 @@ func (s *socket) release() {
 func (s *socket) Write(p []byte) (int, error) {
 	s.wmu.Lock()
 	defer s.wmu.Unlock()
+	if s.said {
+		return len(p), nil // the reader's answer to the peer's close frame, which was itself an answer
+	}
 	if s.corked && s.heldLen+len(p) <= len(s.held) {
 		s.heldLen += copy(s.held[s.heldLen:], p)
 		return len(p), nil
@@ -175,8 +179,10 @@ func (s *socket) writeClose(code websocket.StatusCode, reason string) error {
 	}
 	frame := append(make([]byte, 0, 4+mostReason), fin|opClose, byte(2+len(reason)))
 	frame = append(binary.BigEndian.AppendUint16(frame, uint16(code)), reason...)
-	_, err := s.Write(frame)
-	return err
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	s.said = true
+	return s.send(frame)
 }
 
 // writePing sends a ping (RFC 6455, section 5.5.2). That a pong came shows in lastRead.
