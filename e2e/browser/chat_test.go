@@ -61,7 +61,7 @@ func TestTwoPeopleInTwoWindows(t *testing.T) {
 	ann.shows("connection-state", "No connection")
 	ann.send("while it was down")
 	ann.state("while it was down", "sending")
-	p = weftest.StartWeft(t, data, address)
+	weftest.StartWeft(t, data, address)
 	ann.live()
 	bob.live()
 	ann.away(false)
