@@ -45,8 +45,9 @@ type Conn struct {
 	t       testing.TB
 	ws      *websocket.Conn
 	ids     int
+	ops     map[int]string
+	seen    func(op string, raw []byte)
 	waiting []Object // came, and nobody has asked for it
-	Close   *websocket.CloseError
 }
 
 // Dial connects to an edge and takes its info.
@@ -60,7 +61,7 @@ func Dial(t testing.TB, e *Edge) *Conn {
 	}
 	t.Cleanup(func() { _ = ws.CloseNow() })
 	ws.SetReadLimit(-1)
-	c := &Conn{t: t, ws: ws}
+	c := &Conn{t: t, ws: ws, ops: make(map[int]string), seen: e.Seen}
 	c.Await("info", func(o Object) bool { return o.Event() == "info" })
 	return c
 }
@@ -109,6 +110,7 @@ func (c *Conn) Frame(kind websocket.MessageType, data []byte) {
 func (c *Conn) Ask(op string, fields map[string]any) int {
 	c.t.Helper()
 	c.ids++
+	c.ops[c.ids] = op
 	req := map[string]any{"op": op, "id": c.ids}
 	for k, v := range fields {
 		if v != "" {
@@ -198,7 +200,7 @@ func (c *Conn) Closed() websocket.StatusCode {
 	}
 }
 
-// Hang stops reading and leaves the connection open; Hangup ends it without a word.
+// Hangup ends the connection without a word.
 func (c *Conn) Hangup() { _ = c.ws.CloseNow() }
 
 func (c *Conn) read() ([]Object, error) {
@@ -213,6 +215,10 @@ func (c *Conn) read() ([]Object, error) {
 		var o Object
 		if err := json.Unmarshal([]byte(line), &o); err != nil {
 			return nil, fmt.Errorf("the server sent %q: %w", line, err)
+		}
+		if c.seen != nil {
+			id, _ := o["id"].(float64)
+			c.seen(c.ops[int(id)], []byte(line))
 		}
 		objects = append(objects, o)
 	}

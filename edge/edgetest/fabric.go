@@ -108,6 +108,9 @@ type Edge struct {
 
 	Metrics *prometheus.Registry
 
+	// Seen, where it is set, gets every object that the edge says to a Conn, with the op that a reply answers.
+	Seen func(op string, raw []byte)
+
 	nc   *nats.Conn
 	stop context.CancelFunc
 	done chan struct{}
