@@ -66,14 +66,14 @@ func (s *Session) quietFor(ms int64) bool {
 // pinged and ponged are called by the WebSocket's reader between two frames.
 func (s *Session) pinged(context.Context, []byte) bool {
 	if s.reader != nil {
-		s.sock.atBoundary(s.reader.Buffered())
+		s.sock.atBoundary(s.reader.Buffered(), true)
 	}
 	return true // answered with a pong
 }
 
 func (s *Session) ponged(context.Context, []byte) {
 	if s.reader != nil {
-		s.sock.atBoundary(s.reader.Buffered())
+		s.sock.atBoundary(s.reader.Buffered(), true)
 	}
 }
 

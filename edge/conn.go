@@ -25,6 +25,7 @@ const (
 // Times of a connection.
 const (
 	lingerFor    = 250 * time.Millisecond // a reader waits this long for the next frame before it parks
+	lingerBrief  = time.Millisecond       // after a ping or pong, behind which nothing is to be expected
 	frameTimeout = 20 * time.Second       // and this long for the rest of a frame that began
 	writeTimeout = 10 * time.Second
 )
@@ -46,6 +47,7 @@ type socket struct {
 	buf       *[readBytes]byte
 	r, w      int
 	boundary  bool  // nothing of the next frame has been consumed
+	control   bool  // the last frame was a ping or pong
 	readUntil int64 // the read deadline in force, Unix milliseconds
 
 	lastRead atomic.Int64 // Unix milliseconds
@@ -80,9 +82,13 @@ func (s *socket) Read(p []byte) (int, error) {
 	}
 	wait := frameTimeout
 	if s.boundary {
-		wait = lingerFor
-		if !s.canIdle {
+		switch {
+		case !s.canIdle:
 			wait = 0
+		case s.control:
+			wait = lingerBrief
+		default:
+			wait = lingerFor
 		}
 	}
 	if err := s.setReadDeadline(wait); err != nil {
@@ -121,7 +127,9 @@ func (s *socket) setReadDeadline(wait time.Duration) error {
 }
 
 // atBoundary says that all of the frames read so far were consumed, but for what the WebSocket has buffered.
-func (s *socket) atBoundary(buffered int) { s.boundary = buffered == 0 }
+func (s *socket) atBoundary(buffered int, control bool) {
+	s.boundary, s.control = buffered == 0, control
+}
 
 // release gives the read buffer back. Nothing is in it.
 func (s *socket) release() {

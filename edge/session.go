@@ -316,7 +316,7 @@ func (s *Session) read() {
 			continue
 		}
 		s.frame(kind, r)
-		s.sock.atBoundary(s.reader.Buffered())
+		s.sock.atBoundary(s.reader.Buffered(), false)
 	}
 }
 

@@ -140,7 +140,7 @@ func (n *Node) startRoles(ctx context.Context) error {
 	}
 	limits := n.cfg.Limits
 	limits.DedupeMillis = int(f.Dedupe.Milliseconds())
-	n.add("memory", giveBack, nil)
+	n.add("memory", tendMemory, nil)
 	for _, start := range []func(context.Context, natsconfig.Fabric) error{
 		n.startHistory, n.startUsers, n.startChats, n.startPresence,
 		func(ctx context.Context, f natsconfig.Fabric) error { return n.startEdge(ctx, f, limits) },
