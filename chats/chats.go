@@ -87,24 +87,14 @@ func (r *Role) Ready() <-chan struct{} { return r.ready }
 // Run serves until ctx ends; then it finishes what is at work.
 func (r *Role) Run(ctx context.Context) error {
 	defer func() { _ = r.reader.Close() }() // its connection may be gone already
-	host, err := service.New(r.nc, subjects.ServiceChats, "channels: opening, lists, receipts", r.cfg.Concurrency, r.log)
-	if err != nil {
-		return err
-	}
-	err = errors.Join(
-		service.Handle(host, subjects.ChatsOpen, r.open),
-		service.Handle(host, subjects.ChatsList, r.list),
-		service.Handle(host, subjects.ChatsReceipts, r.receipts),
-	)
-	if err == nil {
-		err = r.nc.Flush() // the server knows of the endpoints before anybody is told that they are there
-	}
-	if err != nil {
-		return errors.Join(err, host.Stop())
-	}
-	close(r.ready)
-	<-ctx.Done()
-	return host.Stop()
+	return service.Serve(ctx, r.nc, subjects.ServiceChats, "channels: opening, lists, receipts", r.cfg.Concurrency, r.log, r.ready,
+		func(h *service.Host) error {
+			return errors.Join(
+				service.Handle(h, subjects.ChatsOpen, r.open),
+				service.Handle(h, subjects.ChatsList, r.list),
+				service.Handle(h, subjects.ChatsReceipts, r.receipts),
+			)
+		})
 }
 
 // member returns CodeForbidden where u is not in c, for those channels whose name says who is; who is in a group the

@@ -44,6 +44,24 @@ func New(nc *nats.Conn, name, description string, concurrency int, log *slog.Log
 	return &Host{svc: svc, log: log, slots: make(chan struct{}, concurrency), ctx: ctx, stop: stop}, nil
 }
 
+// Serve is the life of a role that only answers: it registers a service with what register adds, closes ready once the
+// server knows of it, serves until ctx ends, and finishes what is at work.
+func Serve(ctx context.Context, nc *nats.Conn, name, description string, concurrency int, log *slog.Logger, ready chan<- struct{}, register func(*Host) error) error {
+	h, err := New(nc, name, description, concurrency, log)
+	if err != nil {
+		return err
+	}
+	if err = register(h); err == nil {
+		err = nc.Flush() // the server knows of the endpoints before anybody is told that they are there
+	}
+	if err != nil {
+		return errors.Join(err, h.Stop())
+	}
+	close(ready)
+	<-ctx.Done()
+	return h.Stop()
+}
+
 // Handle serves a verb with f. What f returns as a fabric.Error reaches whoever asked; any other error is logged here
 // and answered as internal.
 func Handle[Req, Reply any](h *Host, verb subjects.Verb, f func(context.Context, Req) (Reply, error)) error {

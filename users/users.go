@@ -111,29 +111,19 @@ func (r *Role) Ready() <-chan struct{} { return r.ready }
 
 // Run serves until ctx ends; then it finishes what is at work.
 func (r *Role) Run(ctx context.Context) error {
-	host, err := service.New(r.nc, subjects.ServiceUsers, "people: sign-in, tokens, devices, profiles", r.cfg.Concurrency, r.log)
-	if err != nil {
-		return err
-	}
-	err = errors.Join(
-		service.Handle(host, subjects.UsersOTP, r.otp),
-		service.Handle(host, subjects.UsersToken, r.token),
-		service.Handle(host, subjects.UsersRefresh, r.refresh),
-		service.Handle(host, subjects.UsersRevoke, r.revoke),
-		service.Handle(host, subjects.UsersGet, r.get),
-		service.Handle(host, subjects.UsersUpdate, r.update),
-		service.Handle(host, subjects.UsersLookup, r.lookup),
-		service.Handle(host, subjects.UsersDevices, r.devices),
-	)
-	if err == nil {
-		err = r.nc.Flush() // the server knows of the endpoints before anybody is told that they are there
-	}
-	if err != nil {
-		return errors.Join(err, host.Stop())
-	}
-	close(r.ready)
-	<-ctx.Done()
-	return host.Stop()
+	return service.Serve(ctx, r.nc, subjects.ServiceUsers, "people: sign-in, tokens, devices, profiles", r.cfg.Concurrency, r.log, r.ready,
+		func(h *service.Host) error {
+			return errors.Join(
+				service.Handle(h, subjects.UsersOTP, r.otp),
+				service.Handle(h, subjects.UsersToken, r.token),
+				service.Handle(h, subjects.UsersRefresh, r.refresh),
+				service.Handle(h, subjects.UsersRevoke, r.revoke),
+				service.Handle(h, subjects.UsersGet, r.get),
+				service.Handle(h, subjects.UsersUpdate, r.update),
+				service.Handle(h, subjects.UsersLookup, r.lookup),
+				service.Handle(h, subjects.UsersDevices, r.devices),
+			)
+		})
 }
 
 // tellRevoked lets every edge know that a device is revoked.
