@@ -151,11 +151,13 @@ func (s *Session) pushMissed(ctx context.Context, object []byte) error {
 // since asks the history service, again while it is unavailable: the client is connected and waits, and has nothing
 // better to do. The number of questions at once is bounded for the edge as a whole.
 func (e *Edge) since(ctx context.Context, req contract.HistorySinceRequest) (contract.HistorySinceReply, error) {
-	select {
-	case e.resumes <- struct{}{}:
-		defer func() { <-e.resumes }()
-	case <-ctx.Done():
-		return contract.HistorySinceReply{}, ctx.Err()
+	if req.From != nil { // the heads alone cost next to nothing: whoever is new does not wait for those who are back
+		select {
+		case e.resumes <- struct{}{}:
+			defer func() { <-e.resumes }()
+		case <-ctx.Done():
+			return contract.HistorySinceReply{}, ctx.Err()
+		}
 	}
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		call, cancel := context.WithTimeout(ctx, callTimeout)
