@@ -2,43 +2,61 @@ package edge_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
-	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/weft-im/weft/auth"
+	"github.com/weft-im/weft/contract"
+	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
+	natsconfig "github.com/weft-im/weft/nats-config"
+	"github.com/weft-im/weft/service"
+	"github.com/weft-im/weft/storage"
 	"github.com/weft-im/weft/subjects"
+	"github.com/weft-im/weft/users"
+	"github.com/weft-im/weft/weftest"
 )
 
-// asyncapi is docs/asyncapi.yaml: what is in it, and which of its schemas were seen to hold.
+// asyncapi is docs/asyncapi.yaml, and which of its messages were seen.
 type asyncapi struct {
 	t        *testing.T
 	compiler *jsonschema.Compiler
 	Channels map[string]struct {
 		Address  string
-		Messages map[string]any
-	}
-	Operations map[string]any
-	Components struct {
 		Messages map[string]struct {
-			Payload struct {
-				Ref string `json:"$ref"`
-			}
+			Payload struct{ Properties map[string]any }
 		}
-		Schemas map[string]any
+	}
+	Operations map[string]struct {
+		Action  string
+		Channel struct {
+			Ref string `json:"$ref"`
+		}
+	}
+	Components struct {
+		Schemas map[string]struct {
+			Properties map[string]struct{ Enum []string }
+		}
 	}
 
 	mu   sync.Mutex
-	held map[string]int
+	seen map[string]bool // <channel>/<message>
 }
 
 func openAsyncAPI(t *testing.T) *asyncapi {
@@ -55,59 +73,61 @@ func openAsyncAPI(t *testing.T) *asyncapi {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc := &asyncapi{t: t, compiler: jsonschema.NewCompiler(), held: map[string]int{}}
-	if err := json.Unmarshal(data, doc); err != nil {
+	d := &asyncapi{t: t, compiler: jsonschema.NewCompiler(), seen: map[string]bool{}}
+	d.compiler.DefaultDraft(jsonschema.Draft7) // AsyncAPI's own dialect is a superset of it
+	if err := json.Unmarshal(data, d); err != nil {
 		t.Fatal(err)
 	}
 	resource, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := doc.compiler.AddResource("asyncapi.json", resource); err != nil {
+	if err := d.compiler.AddResource("asyncapi.json", resource); err != nil {
 		t.Fatal(err)
 	}
-	doc.refs(tree, data)
-	return doc
-}
-
-// refs fails for references that lead nowhere.
-func (d *asyncapi) refs(tree any, data []byte) {
 	for _, m := range regexp.MustCompile(`"\$ref":"#/([^"]+)"`).FindAllSubmatch(data, -1) {
 		at := tree
 		for part := range strings.SplitSeq(string(m[1]), "/") {
 			next, _ := at.(map[string]any)
 			if at = next[part]; at == nil {
-				d.t.Errorf("#/%s leads nowhere", m[1])
-				break
+				t.Fatalf("#/%s leads nowhere", m[1])
 			}
 		}
 	}
+	return d
 }
 
-// hold validates a value against a schema of the document.
-func (d *asyncapi) hold(name string, raw []byte) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.Components.Schemas[name] == nil {
-		d.t.Errorf("the document has no schema %s for %s", name, raw)
-		return
-	}
-	schema, err := d.compiler.Compile("asyncapi.json#/components/schemas/" + name)
+// check validates a value against the schema at a place in the document.
+func (d *asyncapi) check(place string, raw []byte) {
+	schema, err := d.compiler.Compile("asyncapi.json#/" + place)
 	if err != nil {
-		d.t.Fatalf("schema %s: %v", name, err)
+		d.t.Errorf("no schema is at %s for %s: %v", place, raw, err)
+		return
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {
-		d.t.Fatal(err)
+		d.t.Errorf("%s should be as %s says and is no JSON: %q", place, raw, err)
+		return
 	}
 	if err := schema.Validate(value); err != nil {
-		d.t.Errorf("%s is not as %s says: %v", raw, name, err)
+		d.t.Errorf("%s is not as %s says: %v", raw, place, err)
 	}
-	d.held[name]++
 }
 
-// seen holds what the server said.
-func (d *asyncapi) seen(op string, raw []byte) {
+// hold validates one message of a channel.
+func (d *asyncapi) hold(channel, message string, raw []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.Channels[channel].Messages[message]; !ok {
+		d.t.Errorf("channel %s of the document has no message %s for %s", channel, message, raw)
+		return
+	}
+	d.check("channels/"+channel+"/messages/"+message+"/payload", raw)
+	d.seen[channel+"/"+message] = true
+}
+
+// told holds what the server tells a client.
+func (d *asyncapi) told(op string, raw []byte) {
 	var o struct {
 		Ev string          `json:"ev"`
 		OK json.RawMessage `json:"ok"`
@@ -117,142 +137,268 @@ func (d *asyncapi) seen(op string, raw []byte) {
 	}
 	switch {
 	case o.Ev != "":
-		d.hold(o.Ev+"Event", raw)
+		d.hold("session", o.Ev+"Event", raw)
 	case o.OK != nil:
-		d.hold("reply", raw)
-		d.hold(op+"Reply", o.OK)
+		d.hold("session", op+"Reply", raw)
 	default:
-		d.hold("error", raw)
+		d.hold("session", "error", raw)
 	}
+}
+
+// listen holds everything that passes on NATS. The function that it returns waits for what passed before its call.
+func (d *asyncapi) listen(nc *nats.Conn) (heard func()) {
+	d.t.Helper()
+	addresses := map[string]*regexp.Regexp{}
+	for name, c := range d.Channels {
+		pattern := strings.ReplaceAll(regexp.QuoteMeta(c.Address), `\{who\}`, `.+`) // one token or two
+		addresses[name] = regexp.MustCompile("^" + regexp.MustCompile(`\\\{\w+\\\}`).ReplaceAllString(pattern, `[^.]+`) + "$")
+	}
+	passed := make(chan *nats.Msg, 1<<16) // one channel for all keeps their order
+	var subs []*nats.Subscription
+	for _, subject := range []string{"msg.>", "live.>", "rcpt.>", "pres.>", "$KV.>", "weft.>", subjects.SendOTP, "_INBOX.>"} {
+		sub, err := nc.ChanSubscribe(subject, passed)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		subs = append(subs, sub)
+	}
+	if err := nc.Flush(); err != nil {
+		d.t.Fatal(err)
+	}
+	return func() {
+		d.t.Helper()
+		if err := nc.Flush(); err != nil {
+			d.t.Fatal(err)
+		}
+		for _, sub := range subs {
+			if err := sub.Unsubscribe(); err != nil {
+				d.t.Fatal(err)
+			}
+			if n, err := sub.Dropped(); err == nil && n > 0 {
+				d.t.Fatalf("%d messages on %s were lost to this test", n, sub.Subject)
+			}
+		}
+		asked := map[string]string{} // the channel of a request, by the subject of its reply
+		for len(passed) > 0 {
+			d.pass(<-passed, addresses, asked)
+		}
+	}
+}
+
+func (d *asyncapi) pass(m *nats.Msg, addresses map[string]*regexp.Regexp, asked map[string]string) {
+	if strings.HasPrefix(m.Subject, "_INBOX.") {
+		channel, ok := asked[m.Subject]
+		switch code := m.Header.Get(micro.ErrorCodeHeader); {
+		case !ok: // JetStream's word, not a service's
+		case code != "":
+			d.check("components/schemas/error", fmt.Appendf(nil, `{"code":%q,"message":%q}`, code, m.Header.Get(micro.ErrorHeader)))
+		default:
+			d.hold(channel, "reply", m.Data)
+		}
+		return
+	}
+	for channel, address := range addresses {
+		if !address.MatchString(m.Subject) {
+			continue
+		}
+		messages := d.Channels[channel].Messages
+		_, request := messages["request"]
+		_, gone := messages["gone"]
+		ended := m.Header.Get("KV-Operation") != "" || m.Header.Get("Nats-Marker-Reason") != ""
+		switch {
+		case request:
+			asked[m.Reply] = channel
+			d.hold(channel, "request", m.Data)
+		case ended && len(m.Data) == 0: // a key's end, which says all by its headers
+		case gone && ended:
+			d.hold(channel, "gone", m.Data)
+		case gone:
+			d.hold(channel, "here", m.Data)
+		default:
+			for only := range messages {
+				d.hold(channel, only, m.Data)
+			}
+		}
+		return
+	}
+	d.t.Errorf("no channel of the document has subject %s", m.Subject)
 }
 
 func TestTheServerTalksAsTheDocumentSays(t *testing.T) {
 	doc := openAsyncAPI(t)
-	f := edgetest.Start(t, edgetest.Config{})
-	e, other := f.Edge(t), f.Edge(t)
-	e.Seen, other.Seen = doc.seen, doc.seen
-
-	// what passes on NATS
+	f := edgetest.Start(t, edgetest.Config{Limits: func(l *edge.Limits) { l.TypingPerMin = 1 }})
 	nc := f.NATS.Connect(t)
-	for subject, schema := range map[string]string{
-		"msg.>": "record", "live.*.*.msg": "record", "rcpt.>": "marks", "live.*.*.typing": "typingLive",
-	} {
-		if _, err := nc.Subscribe(subject, func(m *nats.Msg) {
-			if !strings.HasPrefix(m.Subject, "rcpt.") || len(m.Data) > 0 {
-				doc.hold(schema, m.Data)
-			}
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-
-	// a conversation in which everything is said
-	ann, bob := f.User(t, e, "ann"), f.User(t, e, "bob")
-	laptop := edgetest.SignIn(t, e.URL, ann.User.Phone, "laptop")
+	heard := doc.listen(f.NATS.Connect(t))
+	here, there := f.Edge(t), f.Edge(t)
+	here.Seen, there.Seen = doc.told, doc.told
+	ann, bob := f.User(t, here, "ann"), f.User(t, here, "bob")
+	laptop := edgetest.SignIn(t, here.URL, ann.User.Phone, "laptop")
 	chat := edgetest.Direct(ann, bob)
-	say := func(c *edgetest.Conn, schema, op string, fields map[string]any) edgetest.Object {
+
+	type fields = map[string]any
+	say := func(c *edgetest.Conn, op string, with fields) edgetest.Object {
 		t.Helper()
-		said := map[string]any{"op": op, "id": 1}
-		for k, v := range fields {
-			said[k] = v
-		}
+		said := fields{"op": op, "id": 1}
+		maps.Copy(said, with)
 		raw, err := json.Marshal(said)
 		if err != nil {
 			t.Fatal(err)
 		}
-		doc.hold(schema, raw)
-		return c.Call(op, fields)
+		doc.hold("session", op, raw)
+		return c.Call(op, with)
 	}
-	a, a2, b := edgetest.Dial(t, e), edgetest.Dial(t, other), edgetest.Dial(t, other)
-	say(a, "hello", "hello", map[string]any{"token": ann.AccessToken})
-	say(a2, "hello", "hello", map[string]any{"token": laptop.AccessToken})
-	a.Synced()
+	refused := func(want fabric.Code, got edgetest.Object) {
+		t.Helper()
+		if got.Err() != want {
+			t.Errorf("want the refusal %s, got %v", want, got)
+		}
+	}
+
+	// who is here
+	a, a2, b := edgetest.Dial(t, here), edgetest.Dial(t, there), edgetest.Dial(t, there)
+	say(a, "hello", fields{"token": ann.AccessToken})
+	say(a2, "hello", fields{"token": laptop.AccessToken})
+	_, cursor := a.Synced()
 	a2.Synced()
-	say(a, "users", "watch", map[string]any{"users": []fabric.UserID{bob.User.ID}})
-	say(b, "hello", "hello", map[string]any{"token": bob.AccessToken})
+	say(a, "watch", fields{"users": []fabric.UserID{bob.User.ID}})
+	say(b, "hello", fields{"token": bob.AccessToken})
 	b.Synced()
 	a.Event("presence")
-	say(a, "send", "send", map[string]any{"to": chat, "cid": fabric.NewCID(), "kind": "text", "body": map[string]any{"text": "hi"}})
+
+	// they talk
+	say(a, "send", fields{"to": chat, "cid": fabric.NewCID(), "kind": "text", "body": fields{"text": "hi"}})
 	got := b.Event("message")
 	b.Event("cursor")
-	say(b, "typing", "typing", map[string]any{"channel": chat, "on": true})
+	say(b, "typing", fields{"channel": chat, "on": true})
 	a.Event("typing")
-	say(b, "mark", "ack", map[string]any{"channel": chat, "seq": got.Num("seq")})
+	refused(fabric.CodeRateLimited, say(b, "typing", fields{"channel": chat, "on": false}))
+	say(b, "ack", fields{"channel": chat, "seq": got.Num("seq")})
 	a.Event("receipt")
-	say(b, "mark", "read", map[string]any{"channel": chat, "seq": got.Num("seq")})
 	answer := b.Send(string(chat), "", "hello")
 	a2.Event("message")
-	say(a, "mark", "read", map[string]any{"channel": chat, "seq": answer.Num("seq")})
+	say(a, "read", fields{"channel": chat, "seq": answer.Num("seq")})
 	a2.Event("channel")
-	say(a, "history", "history", map[string]any{"channel": chat, "limit": 1})
-	say(a, "channels", "channels", map[string]any{"limit": 1})
-	say(a, "receipts", "receipts", map[string]any{"channel": chat})
-	say(a, "ping", "ping", nil)
-	say(a, "active", "active", map[string]any{"on": false})
-	say(a, "users", "unwatch", map[string]any{"users": []fabric.UserID{bob.User.ID}})
-	say(a, "inChannel", "join", map[string]any{"channel": "g." + fabric.NewCID()})
-	say(a, "inChannel", "leave", map[string]any{"channel": "g." + fabric.NewCID()})
+	b.Event("receipt")
+
+	// they look back
+	say(a, "history", fields{"channel": chat, "limit": 1})
+	say(a, "channels", fields{"limit": 1})
+	say(a, "receipts", fields{"channel": chat})
+	say(a, "ping", nil)
+	say(a, "active", fields{"on": false})
+	late := edgetest.Dial(t, here)
+	say(late, "hello", fields{"token": ann.AccessToken, "cursor": cursor})
+	if missed, _ := late.Synced(); len(missed) != 2 {
+		t.Errorf("a resume brought %d messages, want 2", len(missed))
+	}
+
+	// what is refused
+	refused(fabric.CodeNotFound, say(a, "join", fields{"channel": "g." + fabric.NewCID()}))
+	refused(fabric.CodeNotFound, say(a, "leave", fields{"channel": "g." + fabric.NewCID()}))
+	refused(fabric.CodeNotFound, say(a, "send", fields{"to": fabric.NewCID(), "cid": fabric.NewCID(), "kind": "text", "body": nil}))
+	refused(fabric.CodeConflict, say(a, "hello", fields{"token": ann.AccessToken}))
+	refused(fabric.CodeForbidden, say(a, "history", fields{"channel": fabric.Self(bob.User.ID)}))
+	refused(fabric.CodeTooLarge, say(a, "send", fields{"to": chat, "cid": fabric.NewCID(), "kind": "text", "body": strings.Repeat("x", fabric.MaxBodyBytes)}))
+	refused(fabric.CodeUnauthenticated, say(edgetest.Dial(t, here), "hello", fields{"token": "none"}))
+	refused(fabric.CodeBadRequest, a.Call("sing", nil))
 	a.Raw("nonsense")
 	a.Await("the error", func(o edgetest.Object) bool { return o["err"] != nil && o["id"] == nil })
-	if err := other.Stop(); err != nil {
+
+	// what services are asked that no session asks
+	for _, q := range []struct {
+		verb subjects.Verb
+		req  any
+	}{
+		{subjects.UsersRefresh, contract.UsersRefreshRequest{RefreshToken: ann.RefreshToken, Attempt: "1"}},
+		{subjects.UsersGet, contract.UsersGetRequest{Viewer: ann.User.ID, User: bob.User.ID}},
+		{subjects.UsersUpdate, contract.UsersUpdateRequest{User: ann.User.ID, Name: &ann.User.Name}},
+		{subjects.UsersLookup, contract.UsersLookupRequest{User: ann.User.ID, Phones: []string{bob.User.Phone}}},
+		{subjects.UsersDevices, contract.UsersDevicesRequest{User: ann.User.ID, Device: ann.Device.ID}},
+		{subjects.UsersRevoke, contract.UsersRevokeRequest{User: ann.User.ID, Device: laptop.Device.ID}},
+		{subjects.HistorySettle, contract.HistorySettleRequest{}},
+	} {
+		if _, err := service.CallRaw(t.Context(), nc, q.verb, q.req); err != nil {
+			t.Errorf("%s: %v", q.verb, err)
+		}
+	}
+
+	// the end
+	if err := there.Stop(); err != nil {
 		t.Error(err)
 	}
 	b.Event("bye")
-	doc.hold("sendOTP", []byte(`{"phone":"+4915123456789","code":"123456","expires_at":1}`)) // the users role's test has the real one
-	doc.hold("sentOTP", []byte(`{}`))
+	a.Await("bob's end", func(o edgetest.Object) bool {
+		return o.Event() == "presence" && o["online"] == false && o["last_seen"] != nil
+	})
+	say(a, "unwatch", fields{"users": []fabric.UserID{bob.User.ID}})
+	heard()
+	doc.hold("fabric", "value", []byte(strconv.Quote(f.NATS.Fabric.ID)))
+	askForCode(t, doc)
 
-	// nothing stands in the document that was not said
-	doc.mu.Lock()
-	defer doc.mu.Unlock()
-	for name, m := range doc.Components.Messages {
-		schema := m.Payload.Ref[strings.LastIndexByte(m.Payload.Ref, '/')+1:]
-		if doc.held[schema] == 0 {
-			t.Errorf("message %s: nobody said what %s describes", name, schema)
-		}
-	}
-	for name := range doc.Components.Schemas {
-		if strings.HasSuffix(name, "Reply") && doc.held[name] == 0 {
-			t.Errorf("no reply was %s", name)
-		}
-	}
-	// and every subject is one of package subjects'
-	c := fabric.Direct(ann.User.ID, bob.User.ID)
-	low, high := c.Tokens()
-	for name, subject := range map[string]string{
-		"log": subjects.Log(c, 0), "live": "live." + string(c) + ".msg", "marks": subjects.Receipt(c, 0, bob.User.ID),
-		"typingLive": subjects.Typing(c), "sendOTP": subjects.SendOTP,
-	} {
-		address := strings.NewReplacer("{shard}", "0", "{a}", low, "{b}", high, "{user}", string(bob.User.ID)).Replace(doc.Channels[name].Address)
-		if address != subject {
-			t.Errorf("channel %s is at %s, the program's at %s", name, address, subject)
+	for name, c := range doc.Channels {
+		for message := range c.Messages {
+			if !doc.seen[name+"/"+message] {
+				t.Errorf("message %s of channel %s is in the document, and nobody said it", message, name)
+			}
 		}
 	}
 }
 
-// The operations of the document are those that the session knows.
-func TestTheDocumentHasEveryOperation(t *testing.T) {
-	doc := openAsyncAPI(t)
-	source, err := os.ReadFile("ops.go")
+// askForCode has a users role ask for a text message, as it does where dev mode is off.
+func askForCode(t *testing.T, doc *asyncapi) {
+	t.Helper()
+	server := weftest.StartNATS(t, natsconfig.FabricConfig{})
+	keys, err := auth.OpenKeys(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var known, documented []string
-	for _, line := range regexp.MustCompile(`(?m)^\tcase ("[^:]+):$`).FindAllSubmatch(source, -1) {
-		for _, op := range regexp.MustCompile(`"(\w+)"`).FindAllSubmatch(line[1], -1) {
-			known = append(known, string(op[1]))
+	store, err := storage.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "weft.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	role, err := users.New(t.Context(), server.Connect(t), store, keys.Issuer(), users.Config{}, weftest.Logger(t), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- role.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	<-role.Ready()
+	nc := server.Connect(t)
+	answers := []string{`{}`, `{"err":{"code":"unavailable","message":"no network"}}`}
+	for _, answer := range answers {
+		doc.check("channels/sendOTP/messages/reply/payload", []byte(answer))
+	}
+	if _, err := nc.Subscribe(subjects.SendOTP, func(m *nats.Msg) {
+		if err := m.Respond([]byte(answers[0])); err != nil {
+			t.Error(err)
+		}
+		answers = answers[1:]
+	}); err != nil {
+		t.Fatal(err)
+	}
+	heard := doc.listen(server.Connect(t))
+	for _, want := range []fabric.Code{"", fabric.CodeUnavailable} {
+		_, err := service.CallRaw(t.Context(), nc, subjects.UsersOTP, contract.UsersOTPRequest{Phone: "+4915123456789"})
+		if got := codeOf(err); got != want {
+			t.Errorf("asking for a code: want %q, got %v", want, err)
 		}
 	}
-	for name := range doc.Channels["session"].Messages {
-		if name != "reply" && !strings.HasSuffix(name, "Event") {
-			documented = append(documented, name)
-		}
+	heard()
+}
+
+func codeOf(err error) fabric.Code {
+	if err == nil {
+		return ""
 	}
-	slices.Sort(known)
-	slices.Sort(documented)
-	if known = slices.Compact(known); !slices.Equal(known, documented) || len(known) < 10 {
-		t.Errorf("the session knows %v, the document has %v", known, documented)
-	}
+	return fabric.CodeOf(err)
 }
