@@ -108,7 +108,9 @@ func (h *Host) refuse(r micro.Request, verb subjects.Verb, err error) {
 	if !known {
 		h.log.Error("request failed", "verb", verb.String(), "err", err)
 	}
-	if err := r.Error(string(e.Code), e.Message, nil); err != nil {
+	// Not by r.Error: micro looks at what that writes once its handler has returned, and ours works on beside it.
+	answer := micro.WithHeaders(micro.Headers{micro.ErrorHeader: {e.Message}, micro.ErrorCodeHeader: {string(e.Code)}})
+	if err := r.Respond(nil, answer); err != nil {
 		h.log.Error("cannot reply", "verb", verb.String(), "err", err)
 	}
 }

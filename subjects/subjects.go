@@ -172,7 +172,7 @@ const (
 // MsgID returns the id by which a stream knows a resend: the sender and the client's id of the message.
 func MsgID(from fabric.UserID, cid string) string { return string(from) + "." + cid }
 
-// ArchiveConsumer is the durable consumer with which the archive role reads a shard's logs.
+// ArchiveConsumer begins the names of the ordered consumers with which the archive role reads the shards' logs.
 const ArchiveConsumer = "archive"
 
 // KeySubject returns the subject of a bucket's key, and BucketStream the stream that a bucket is.
