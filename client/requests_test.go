@@ -63,6 +63,9 @@ func TestWatchAndActiveHoldOverADisconnect(t *testing.T) {
 	srv := newServer(t)
 	s := srv.dial(srv.options())
 	p, _ := srv.welcome()
+	if err := s.Await(t.Context()); err != nil { // before it is live, what is said may be said again once it is
+		t.Fatal(err)
+	}
 	if err := s.Active(true); err != nil {
 		t.Fatal(err)
 	}
