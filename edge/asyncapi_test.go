@@ -27,7 +27,7 @@ import (
 	"github.com/weft-im/weft/fabric"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/service"
-	"github.com/weft-im/weft/storage"
+	"github.com/weft-im/weft/storage/sqlite"
 	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/users"
 	"github.com/weft-im/weft/weftest"
@@ -352,7 +352,7 @@ func askForCode(t *testing.T, doc *asyncapi) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := storage.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "weft.db"))
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weft.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

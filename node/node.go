@@ -25,7 +25,7 @@ import (
 	"github.com/weft-im/weft/history"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/presence"
-	"github.com/weft-im/weft/storage"
+	"github.com/weft-im/weft/storage/sqlite"
 	"github.com/weft-im/weft/users"
 	"github.com/weft-im/weft/web"
 )
@@ -61,7 +61,7 @@ type Node struct {
 	data  *data
 	keys  *auth.Keys
 	nats  *server.Server
-	store *storage.SQLite
+	store *sqlite.DB
 	conns []*nats.Conn
 	edge  *edge.Edge
 	roles []role // in the order of their start
@@ -112,7 +112,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if n.store, err = storage.OpenSQLite(ctx, n.data.path(sqlFile)); err != nil {
+	if n.store, err = sqlite.Open(ctx, n.data.path(sqlFile)); err != nil {
 		return nil, err
 	}
 	if err := n.startRoles(ctx); err != nil {

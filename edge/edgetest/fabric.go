@@ -22,7 +22,7 @@ import (
 	"github.com/weft-im/weft/history"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/presence"
-	"github.com/weft-im/weft/storage"
+	"github.com/weft-im/weft/storage/sqlite"
 	"github.com/weft-im/weft/users"
 	"github.com/weft-im/weft/weftest"
 )
@@ -37,7 +37,7 @@ type Config struct {
 // Fabric is everything but edges.
 type Fabric struct {
 	NATS  *weftest.NATS
-	Store *storage.SQLite
+	Store *sqlite.DB
 	cfg   Config
 	keys  *auth.Keys
 	edges atomic.Int64
@@ -55,7 +55,7 @@ func Start(t testing.TB, cfg Config) *Fabric {
 	if f.keys, err = auth.OpenKeys(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
-	if f.Store, err = storage.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "weft.db")); err != nil {
+	if f.Store, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weft.db")); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -1,7 +1,6 @@
-// Package storage is the only one that speaks SQL. It holds what is relational (users, devices, channels, members) and
-// what is old (the archive of messages), and implements the Store of each role that has one. Which queries there are,
-// and what they promise, is said where those interfaces are defined; storagetest holds every implementation to it.
-package storage
+// Package sqlite keeps a fabric of one process in one SQLite file. It implements the Store of each role that has one;
+// what their methods promise is said where those interfaces are defined, and storagetest holds this to it.
+package sqlite
 
 import (
 	"context"
@@ -25,12 +24,12 @@ import (
 	"github.com/weft-im/weft/users"
 )
 
-//go:embed sqlite_migrations/*.sql
-var sqliteMigrations embed.FS
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
 
-// SQLite is a database in one file, for a fabric of one process. Any number of goroutines may use it: writers take
+// DB is a database in one file, for a fabric of one process. Any number of goroutines may use it: writers take
 // turns, readers run beside them on what was committed last (WAL).
-type SQLite struct {
+type DB struct {
 	write *writer // what must outlive a power cut once it is answered
 	log   *writer // the archive: the logs still have what a power cut takes from it
 	read  *sql.DB
@@ -40,18 +39,18 @@ type SQLite struct {
 }
 
 var (
-	_ users.Store   = (*SQLite)(nil)
-	_ chats.Store   = (*SQLite)(nil)
-	_ history.Store = (*SQLite)(nil)
+	_ users.Store   = (*DB)(nil)
+	_ chats.Store   = (*DB)(nil)
+	_ history.Store = (*DB)(nil)
 )
 
-// OpenSQLite opens the database in a file and migrates it to this build's schema. One that is newer is refused.
-func OpenSQLite(ctx context.Context, path string) (_ *SQLite, err error) {
+// Open opens the database in a file and migrates it to this build's schema. One that is newer is refused.
+func Open(ctx context.Context, path string) (_ *DB, err error) {
 	logs, err := lru.New[fabric.ChannelID, int64](knownLogs)
 	if err != nil {
 		return nil, fmt.Errorf("a cache of %d: %w", knownLogs, err)
 	}
-	s := &SQLite{logs: logs}
+	s := &DB{logs: logs}
 	defer func() {
 		if err != nil {
 			_ = s.Close() // the first error is what counts
@@ -100,7 +99,7 @@ func open(path, synchronous string, pragmas ...string) (*sql.DB, error) {
 }
 
 // Close closes the database. Nothing may be at work on it.
-func (s *SQLite) Close() error {
+func (s *DB) Close() error {
 	var errs []error
 	if s.read != nil {
 		errs = append(errs, s.read.Close())
@@ -117,7 +116,7 @@ func (s *SQLite) Close() error {
 }
 
 // Claim makes this the database of a fabric, or makes sure that it is: another's archive does not belong to its logs.
-func (s *SQLite) Claim(ctx context.Context, fabricID string) error {
+func (s *DB) Claim(ctx context.Context, fabricID string) error {
 	var owner string
 	err := s.write.do(ctx, func(t tx) error {
 		if _, err := t.exec(ctx, `INSERT INTO fabric (one, id) VALUES (1, ?) ON CONFLICT DO NOTHING`, fabricID); err != nil {
@@ -136,7 +135,7 @@ func (s *SQLite) Claim(ctx context.Context, fabricID string) error {
 
 // migrate brings db to a version of the schema, -1 being the newest.
 func migrate(ctx context.Context, db *sql.DB, version int64) error {
-	files, err := fs.Sub(sqliteMigrations, "sqlite_migrations")
+	files, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
@@ -165,7 +164,7 @@ func migrate(ctx context.Context, db *sql.DB, version int64) error {
 }
 
 // prepared returns a read as a prepared statement, made once.
-func (s *SQLite) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
+func (s *DB) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	if st, ok := s.stmts.Load(query); ok {
 		return st.(*sql.Stmt), nil
 	}
@@ -181,7 +180,7 @@ func (s *SQLite) prepared(ctx context.Context, query string) (*sql.Stmt, error) 
 }
 
 // rows runs a read and scans each row.
-func rows[T any](ctx context.Context, s *SQLite, query string, scan func(*sql.Rows) (T, error), args ...any) ([]T, error) {
+func rows[T any](ctx context.Context, s *DB, query string, scan func(*sql.Rows) (T, error), args ...any) ([]T, error) {
 	st, err := s.prepared(ctx, query)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package storage
+package sqlite
 
 // The reads that a client can cause, here together so that one test can show that none of them scans a table.
 const (

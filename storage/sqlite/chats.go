@@ -1,4 +1,4 @@
-package storage
+package sqlite
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 )
 
 // OpenDirect implements chats.Store.
-func (s *SQLite) OpenDirect(ctx context.Context, c fabric.ChannelID, a, b fabric.UserID, at int64) (created bool, err error) {
+func (s *DB) OpenDirect(ctx context.Context, c fabric.ChannelID, a, b fabric.UserID, at int64) (created bool, err error) {
 	there, err := rows(ctx, s, `SELECT count(*) FROM channels WHERE id = ?`, scanCount, string(c))
 	if err != nil {
 		return false, fmt.Errorf("look for channel: %w", err)
@@ -44,7 +44,7 @@ func scanCount(r *sql.Rows) (n int, err error) {
 }
 
 // List implements chats.Store.
-func (s *SQLite) List(ctx context.Context, u fabric.UserID, before chats.Place, limit int) ([]chats.Entry, error) {
+func (s *DB) List(ctx context.Context, u fabric.UserID, before chats.Place, limit int) ([]chats.Entry, error) {
 	return rows(ctx, s, queryList, scanEntry, string(u), before.At, string(before.Channel), limit)
 }
 
@@ -72,7 +72,7 @@ func scanEntry(r *sql.Rows) (chats.Entry, error) {
 }
 
 // Unread implements chats.Store.
-func (s *SQLite) Unread(ctx context.Context, c fabric.ChannelID, u fabric.UserID, after uint64, most int) (int, error) {
+func (s *DB) Unread(ctx context.Context, c fabric.ChannelID, u fabric.UserID, after uint64, most int) (int, error) {
 	n, err := rows(ctx, s, queryUnread, scanCount, string(c), int64(min(after, mostSeq)), string(u), most) // seqs < 2^48
 	if err != nil {
 		return 0, err

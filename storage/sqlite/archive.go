@@ -1,4 +1,4 @@
-package storage
+package sqlite
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 )
 
 // Archived implements history.Store.
-func (s *SQLite) Archived(ctx context.Context, shards int) (fabric.Position, error) {
+func (s *DB) Archived(ctx context.Context, shards int) (fabric.Position, error) {
 	at := make(fabric.Position, shards)
 	_, err := rows(ctx, s, `SELECT shard, seq FROM archived`, func(r *sql.Rows) (struct{}, error) {
 		var shard int
@@ -55,7 +55,7 @@ func place(shard int, seq uint64) int64 { return int64(shard)<<48 | int64(seq) }
 const knownLogs = 1 << 17
 
 // Archive implements history.Store.
-func (s *SQLite) Archive(ctx context.Context, shard int, batch []fabric.Stored, upto uint64) error {
+func (s *DB) Archive(ctx context.Context, shard int, batch []fabric.Stored, upto uint64) error {
 	var found map[fabric.ChannelID]int64 // remembered once they are committed
 	err := s.log.do(ctx, func(t tx) (err error) {
 		found = make(map[fabric.ChannelID]int64)
@@ -96,7 +96,7 @@ func (s *SQLite) Archive(ctx context.Context, shard int, batch []fabric.Stored, 
 }
 
 // logOf returns the number of a channel, which it gets with its first message.
-func (s *SQLite) logOf(ctx context.Context, t tx, c fabric.ChannelID, shard int) (num int64, err error) {
+func (s *DB) logOf(ctx context.Context, t tx, c fabric.ChannelID, shard int) (num int64, err error) {
 	if num, ok := s.logs.Get(c); ok {
 		return num, nil
 	}
@@ -112,7 +112,7 @@ func (s *SQLite) logOf(ctx context.Context, t tx, c fabric.ChannelID, shard int)
 }
 
 // Heads implements history.Store.
-func (s *SQLite) Heads(ctx context.Context, channels []fabric.ChannelID) (map[fabric.ChannelID]uint64, error) {
+func (s *DB) Heads(ctx context.Context, channels []fabric.ChannelID) (map[fabric.ChannelID]uint64, error) {
 	names, err := json.Marshal(channels)
 	if err != nil {
 		return nil, fmt.Errorf("heads: %w", err)
@@ -135,7 +135,7 @@ func (s *SQLite) Heads(ctx context.Context, channels []fabric.ChannelID) (map[fa
 const mostSeq = 1<<48 - 1
 
 // Page implements history.Store.
-func (s *SQLite) Page(ctx context.Context, c fabric.ChannelID, before uint64, after *uint64, limit int) ([]fabric.Stored, error) {
+func (s *DB) Page(ctx context.Context, c fabric.ChannelID, before uint64, after *uint64, limit int) ([]fabric.Stored, error) {
 	query, bound := queryBefore, int64(before) // seqs < 2^48
 	switch {
 	case after != nil:
@@ -160,7 +160,7 @@ func (s *SQLite) Page(ctx context.Context, c fabric.ChannelID, before uint64, af
 }
 
 // News implements history.Store.
-func (s *SQLite) News(ctx context.Context, u fabric.UserID, from fabric.Position, start fabric.ChannelID, limit int) ([]fabric.ChannelID, error) {
+func (s *DB) News(ctx context.Context, u fabric.UserID, from fabric.Position, start fabric.ChannelID, limit int) ([]fabric.ChannelID, error) {
 	position, err := json.Marshal(from)
 	if err != nil {
 		return nil, fmt.Errorf("news: %w", err)
@@ -173,7 +173,7 @@ func (s *SQLite) News(ctx context.Context, u fabric.UserID, from fabric.Position
 }
 
 // ChannelsOf implements history.Store.
-func (s *SQLite) ChannelsOf(ctx context.Context, u fabric.UserID, start fabric.ChannelID, limit int) ([]fabric.ChannelID, error) {
+func (s *DB) ChannelsOf(ctx context.Context, u fabric.UserID, start fabric.ChannelID, limit int) ([]fabric.ChannelID, error) {
 	all, err := rows(ctx, s, queryChannelsOf, scanChannel, string(u), string(start), limit)
 	if err != nil {
 		return nil, fmt.Errorf("channels of %s: %w", u, err)

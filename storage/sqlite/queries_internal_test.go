@@ -1,4 +1,4 @@
-package storage
+package sqlite
 
 import (
 	"fmt"
@@ -62,7 +62,7 @@ func TestMigrationsBothWays(t *testing.T) {
 
 func TestNewerSchemaIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "weft.db")
-	s, err := OpenSQLite(t.Context(), path)
+	s, err := Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,14 +72,14 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenSQLite(t.Context(), path); err == nil || !strings.Contains(err.Error(), "schema version 999, this weft knows up to 1") {
+	if _, err := Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), "schema version 999, this weft knows up to 1") {
 		t.Errorf("open: %v", err)
 	}
 }
 
 // No read that a client can cause scans a table, whatever is in it.
 func TestReadsUseIndexes(t *testing.T) {
-	s, err := OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "weft.db"))
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "weft.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func distinct(query string) int {
 func BenchmarkArchive(b *testing.B) {
 	for _, channels := range []int{50, 5000, 50_000} {
 		b.Run(fmt.Sprintf("channels=%d", channels), func(b *testing.B) {
-			s, err := OpenSQLite(b.Context(), filepath.Join(b.TempDir(), "weft.db"))
+			s, err := Open(b.Context(), filepath.Join(b.TempDir(), "weft.db"))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package storage
+package sqlite
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 )
 
 // SaveCode implements users.Store.
-func (s *SQLite) SaveCode(ctx context.Context, c users.Code) error {
+func (s *DB) SaveCode(ctx context.Context, c users.Code) error {
 	return s.write.do(ctx, func(t tx) error {
 		_, err := t.exec(ctx, `INSERT INTO codes (phone, hash, tries, expires_at) VALUES (?, ?, 0, ?)
 			ON CONFLICT (phone) DO UPDATE SET hash = excluded.hash, tries = 0, expires_at = excluded.expires_at`,
@@ -23,7 +23,7 @@ func (s *SQLite) SaveCode(ctx context.Context, c users.Code) error {
 }
 
 // TryCode implements users.Store.
-func (s *SQLite) TryCode(ctx context.Context, phone string, h auth.Hash, now int64, tries int) error {
+func (s *DB) TryCode(ctx context.Context, phone string, h auth.Hash, now int64, tries int) error {
 	wrong := false
 	err := s.write.do(ctx, func(t tx) error {
 		var hash []byte
@@ -52,7 +52,7 @@ func (s *SQLite) TryCode(ctx context.Context, phone string, h auth.Hash, now int
 }
 
 // SignIn implements users.Store.
-func (s *SQLite) SignIn(ctx context.Context, in users.SignIn, most int) (u fabric.User, revoked []fabric.DeviceID, err error) {
+func (s *DB) SignIn(ctx context.Context, in users.SignIn, most int) (u fabric.User, revoked []fabric.DeviceID, err error) {
 	err = s.write.do(ctx, func(t tx) error {
 		if _, err := t.exec(ctx, `INSERT INTO users (id, phone, name, created_at) VALUES (?, ?, ?, ?) ON CONFLICT (phone) DO NOTHING`,
 			string(in.NewUser), in.Phone, in.Name, in.Device.CreatedAt); err != nil {
@@ -101,7 +101,7 @@ func tooMany(ctx context.Context, t tx, u fabric.UserID, but fabric.Device, most
 }
 
 // Rotate implements users.Store.
-func (s *SQLite) Rotate(ctx context.Context, r users.Rotation) (users.Holder, error) {
+func (s *DB) Rotate(ctx context.Context, r users.Rotation) (users.Holder, error) {
 	var h users.Holder
 	var refused error // what is to be told although the transaction is committed
 	err := s.write.do(ctx, func(t tx) error {
@@ -137,7 +137,7 @@ func (s *SQLite) Rotate(ctx context.Context, r users.Rotation) (users.Holder, er
 }
 
 // Revoke implements users.Store.
-func (s *SQLite) Revoke(ctx context.Context, u fabric.UserID, d fabric.DeviceID, at int64) error {
+func (s *DB) Revoke(ctx context.Context, u fabric.UserID, d fabric.DeviceID, at int64) error {
 	return s.write.do(ctx, func(t tx) error {
 		n, err := t.exec(ctx, `UPDATE devices SET revoked_at = coalesce(revoked_at, ?) WHERE id = ? AND user_id = ?`, at, string(d), string(u))
 		if err == nil && n == 0 {
@@ -148,7 +148,7 @@ func (s *SQLite) Revoke(ctx context.Context, u fabric.UserID, d fabric.DeviceID,
 }
 
 // User implements users.Store.
-func (s *SQLite) User(ctx context.Context, u fabric.UserID) (fabric.User, error) {
+func (s *DB) User(ctx context.Context, u fabric.UserID) (fabric.User, error) {
 	found, err := rows(ctx, s, queryUser, scanUser, string(u))
 	if err != nil {
 		return fabric.User{}, err
@@ -165,7 +165,7 @@ func scanUser(r *sql.Rows) (u fabric.User, err error) {
 }
 
 // Rename implements users.Store.
-func (s *SQLite) Rename(ctx context.Context, u fabric.UserID, name string) (fabric.User, error) {
+func (s *DB) Rename(ctx context.Context, u fabric.UserID, name string) (fabric.User, error) {
 	user := fabric.User{ID: u, Name: name}
 	err := s.write.do(ctx, func(t tx) error {
 		err := t.QueryRowContext(ctx, `UPDATE users SET name = ? WHERE id = ? RETURNING phone`, name, string(u)).Scan(&user.Phone)
@@ -178,7 +178,7 @@ func (s *SQLite) Rename(ctx context.Context, u fabric.UserID, name string) (fabr
 }
 
 // ByPhones implements users.Store.
-func (s *SQLite) ByPhones(ctx context.Context, phones []string) ([]fabric.User, error) {
+func (s *DB) ByPhones(ctx context.Context, phones []string) ([]fabric.User, error) {
 	if len(phones) == 0 {
 		return nil, nil
 	}
@@ -190,7 +190,7 @@ func (s *SQLite) ByPhones(ctx context.Context, phones []string) ([]fabric.User, 
 }
 
 // Devices implements users.Store.
-func (s *SQLite) Devices(ctx context.Context, u fabric.UserID) ([]fabric.Device, error) {
+func (s *DB) Devices(ctx context.Context, u fabric.UserID) ([]fabric.Device, error) {
 	return rows(ctx, s, queryDevices, func(r *sql.Rows) (d fabric.Device, err error) {
 		err = r.Scan(&d.ID, &d.Name, &d.Platform, &d.CreatedAt, &d.SeenAt)
 		return d, err

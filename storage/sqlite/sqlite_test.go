@@ -1,11 +1,11 @@
-package storage_test
+package sqlite_test
 
 import (
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/weft-im/weft/storage"
+	"github.com/weft-im/weft/storage/sqlite"
 	"github.com/weft-im/weft/storage/storagetest"
 )
 
@@ -13,9 +13,9 @@ func TestSQLite(t *testing.T) {
 	storagetest.Run(t, func(t testing.TB) storagetest.Store { return open(t, filepath.Join(t.TempDir(), "weft.db")) })
 }
 
-func open(t testing.TB, path string) *storage.SQLite {
+func open(t testing.TB, path string) *sqlite.DB {
 	t.Helper()
-	s, err := storage.OpenSQLite(t.Context(), path)
+	s, err := sqlite.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,12 +29,12 @@ func open(t testing.TB, path string) *storage.SQLite {
 
 func TestSQLiteKeepsWhatItHas(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a folder?with #odd% characters", "weft.db")
-	if s, err := storage.OpenSQLite(t.Context(), path); err == nil {
+	if s, err := sqlite.Open(t.Context(), path); err == nil {
 		_ = s.Close()
 		t.Fatal("opened a database in a folder that is not there")
 	}
 	path = filepath.Join(t.TempDir(), "odd?name #of% a file.db")
-	s, err := storage.OpenSQLite(t.Context(), path)
+	s, err := sqlite.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
