@@ -16,9 +16,10 @@ const (
 // message object of the wire, so that it is never taken apart on the way.
 type Message struct {
 	From UserID          `json:"from"`
-	CID  string          `json:"cid"`  // the client's id: the same CID from the same sender is the same message
-	Kind string          `json:"kind"` // text, media, edit, …; an application's own begin with x-
-	Body json.RawMessage `json:"body"` // opaque to everyone between the two clients
+	CID  string          `json:"cid"`            // the client's id: the same CID from the same sender is the same message
+	Kind string          `json:"kind"`           // text, media, edit, …; an application's own begin with x-
+	Body json.RawMessage `json:"body"`           // opaque to everyone between the two clients
+	Only bool            `json:"only,omitempty"` // nobody but its sender may see it: see IsOnly
 }
 
 // Stored is a message with its place in its channel's log.
@@ -81,9 +82,12 @@ type Presence struct {
 
 // User is a person as others may see them. Phone is filled only where the reader already has it.
 type User struct {
-	ID    UserID `json:"id"`
-	Name  string `json:"name"`
-	Phone string `json:"phone,omitempty"` // E.164
+	ID      UserID `json:"id"`
+	Name    string `json:"name"`
+	Phone   string `json:"phone,omitempty"` // E.164
+	About   string `json:"about,omitempty"`
+	Avatar  string `json:"avatar,omitempty"`  // the SHA-256 of the picture, in hex
+	Deleted bool   `json:"deleted,omitempty"` // the account is gone; what it wrote stays
 }
 
 // Device is one installation of a user's.

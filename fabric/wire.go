@@ -57,3 +57,33 @@ func AppendPayload(dst []byte, from UserID, cid, kind string, body []byte) []byt
 func IsPayload(b []byte) bool {
 	return len(b) >= 2 && b[0] == '{' && b[len(b)-1] == '}' && bytes.IndexByte(b, '\n') < 0
 }
+
+// onlySuffix ends the payload of a message that only its sender may see: one to somebody who has blocked them. It stands
+// behind the body, where no client can write: a body is one JSON value.
+const onlySuffix = `,"only":true}`
+
+// AppendOnlyPayload is AppendPayload for a message that only its sender may see.
+func AppendOnlyPayload(dst []byte, from UserID, cid, kind string, body []byte) []byte {
+	dst = AppendPayload(dst, from, cid, kind, body)
+	return append(dst[:len(dst)-1], onlySuffix...)
+}
+
+// IsOnly reports whether only its sender may see the message with this payload.
+func IsOnly(payload []byte) bool { return bytes.HasSuffix(payload, []byte(onlySuffix)) }
+
+// SenderOf returns the sender in a payload as AppendPayload writes it, "" for any other.
+func SenderOf(payload []byte) UserID {
+	const before = len(`{"from":"`)
+	if len(payload) < before+IDLen || payload[0] != '{' || payload[before-1] != '"' {
+		return ""
+	}
+	return UserID(payload[before : before+IDLen])
+}
+
+// HasKind reports whether a payload as AppendPayload writes it is of this kind. It looks at one place: no record is
+// decoded to find that it is a usual one.
+func HasKind(payload []byte, kind string) bool {
+	const at = len(`{"from":"","cid":"","kind":"`) + 2*IDLen
+	end := at + len(kind)
+	return len(payload) > end && payload[end] == '"' && string(payload[at:end]) == kind && string(payload[at-8:at]) == `"kind":"`
+}

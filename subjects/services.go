@@ -23,13 +23,44 @@ var (
 	UsersLookup  = Verb{ServiceUsers, "lookup"}
 	UsersDevices = Verb{ServiceUsers, "devices"}
 
-	ChatsOpen     = Verb{ServiceChats, "open"}
-	ChatsList     = Verb{ServiceChats, "list"}
-	ChatsReceipts = Verb{ServiceChats, "receipts"}
+	UsersBlock    = Verb{ServiceUsers, "block"}
+	UsersBlocks   = Verb{ServiceUsers, "blocks"}
+	UsersContacts = Verb{ServiceUsers, "contacts"}
+	UsersForget   = Verb{ServiceUsers, "forget"}
+	UsersVisible  = Verb{ServiceUsers, "visible"}
+	UsersDelete   = Verb{ServiceUsers, "delete"}
 
-	HistoryPage   = Verb{ServiceHistory, "page"}
-	HistorySince  = Verb{ServiceHistory, "since"}
-	HistorySettle = Verb{ServiceHistory, "settle"}
+	ChatsOpen        = Verb{ServiceChats, "open"}
+	ChatsList        = Verb{ServiceChats, "list"}
+	ChatsChannel     = Verb{ServiceChats, "channel"}
+	ChatsPrefs       = Verb{ServiceChats, "prefs"}
+	ChatsReceipts    = Verb{ServiceChats, "receipts"}
+	ChatsCreate      = Verb{ServiceChats, "create"}
+	ChatsGroup       = Verb{ServiceChats, "group"}
+	ChatsChange      = Verb{ServiceChats, "change"}
+	ChatsMembers     = Verb{ServiceChats, "members"}
+	ChatsAdd         = Verb{ServiceChats, "add"}
+	ChatsRemove      = Verb{ServiceChats, "remove"}
+	ChatsRole        = Verb{ServiceChats, "role"}
+	ChatsInvite      = Verb{ServiceChats, "invite"}
+	ChatsInvites     = Verb{ServiceChats, "invites"}
+	ChatsUninvite    = Verb{ServiceChats, "uninvite"}
+	ChatsInvited     = Verb{ServiceChats, "invited"}
+	ChatsJoin        = Verb{ServiceChats, "join"}
+	ChatsAccess      = Verb{ServiceChats, "access"}
+	ChatsMemberships = Verb{ServiceChats, "memberships"}
+	ChatsFloors      = Verb{ServiceChats, "floors"}
+
+	HistoryPage    = Verb{ServiceHistory, "page"}
+	HistoryMessage = Verb{ServiceHistory, "message"}
+	HistorySince   = Verb{ServiceHistory, "since"}
+	HistorySettle  = Verb{ServiceHistory, "settle"}
+	HistoryAdmit   = Verb{ServiceHistory, "admit"}
+	HistoryHide    = Verb{ServiceHistory, "hide"}
+	HistoryStar    = Verb{ServiceHistory, "star"}
+	HistoryStarred = Verb{ServiceHistory, "starred"}
+	HistoryPins    = Verb{ServiceHistory, "pins"}
+	HistorySearch  = Verb{ServiceHistory, "search"}
 )
 
 // SendOTP is where the users role asks whoever sends text messages to send a one-time code.
