@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 
 	"github.com/weft-im/weft/chats"
@@ -45,22 +46,69 @@ func scanCount(r *sql.Rows) (n int, err error) {
 
 // List implements chats.Store.
 func (s *DB) List(ctx context.Context, u fabric.UserID, before chats.Place, limit int) ([]chats.Entry, error) {
-	return rows(ctx, s, queryList, scanEntry, string(u), before.At, string(before.Channel), limit)
+	return rows(ctx, s, queryList, scanEntry, string(u), before.At, string(before.Channel), limit, "")
+}
+
+// Entry implements chats.Store.
+func (s *DB) Entry(ctx context.Context, u fabric.UserID, c fabric.ChannelID) (chats.Entry, error) {
+	found, err := rows(ctx, s, queryList, scanEntry, string(u), 0, "", 1, string(c))
+	if err != nil {
+		return chats.Entry{}, err
+	}
+	if len(found) == 0 {
+		return chats.Entry{}, fabric.Errorf(fabric.CodeForbidden, "you are not in channel %s", c)
+	}
+	return found[0], nil
+}
+
+// Standings implements chats.Store.
+func (s *DB) Standings(ctx context.Context, u fabric.UserID, channels []fabric.ChannelID) (map[fabric.ChannelID]chats.Standing, error) {
+	list, err := json.Marshal(channels)
+	if err != nil {
+		return nil, fmt.Errorf("channels: %w", err)
+	}
+	standings := make(map[fabric.ChannelID]chats.Standing, len(channels))
+	_, err = rows(ctx, s, queryStandings, func(r *sql.Rows) (struct{}, error) {
+		var (
+			c       fabric.ChannelID
+			st      chats.Standing
+			rank    int
+			isGroup bool
+			g       chats.Group
+		)
+		set := &g.Settings
+		if err := r.Scan(&c, &st.Prefs.MutedUntil, &st.Prefs.Archived, &st.Prefs.Pinned, &st.Prefs.MarkedUnread, &st.Disappear,
+			&st.From, &rank, &isGroup, &g.Name, &g.About, &g.Avatar, &g.CreatedBy, &set.Send, &set.Change, &set.History, &set.Join,
+			&g.Members, &g.CreatedAt, &st.Blocked); err != nil {
+			return struct{}{}, err
+		}
+		if isGroup {
+			g.Channel, set.Disappear = c, st.Disappear
+			st.Role, st.Group = chats.RoleOf(rank), &g
+		}
+		standings[c] = st
+		return struct{}{}, nil
+	}, string(u), string(list))
+	return standings, err
 }
 
 func scanEntry(r *sql.Rows) (chats.Entry, error) {
 	var (
 		e                 chats.Entry
 		peer, name        sql.NullString
+		about, avatar     sql.NullString
+		deleted           bool
 		seq, prev, at     sql.NullInt64
 		sender, cid, kind sql.NullString
 		body              []byte
 	)
-	if err := r.Scan(&e.ID, &e.Kind, &e.At, &peer, &name, &seq, &prev, &at, &sender, &cid, &kind, &body); err != nil {
+	if err := r.Scan(&e.ID, &e.Kind, &e.At, &peer, &name, &about, &avatar, &deleted, &seq, &prev, &at, &sender, &cid, &kind, &body); err != nil {
 		return e, err
 	}
 	if peer.Valid {
-		e.Name, e.Peer = name.String, &fabric.User{ID: fabric.UserID(peer.String), Name: name.String}
+		e.Name, e.Peer = name.String, &fabric.User{
+			ID: fabric.UserID(peer.String), Name: name.String, About: about.String, Avatar: avatar.String, Deleted: deleted,
+		}
 	}
 	if seq.Valid {
 		e.Last = &fabric.Stored{

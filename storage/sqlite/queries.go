@@ -27,15 +27,17 @@ const (
 		ORDER BY u.channel_id LIMIT ?4`
 
 	// A user's list sorts all of the user's channels: what it costs depends on how many those are, not on how many there
-	// are or how old. (?2, ?3) is the place after which it goes on, ?2 = 0 the top. Bodies are fetched by key.
+	// are or how old. (?2, ?3) is the place after which it goes on, ?2 = 0 the top. Bodies are fetched by key. ?5 is the one
+	// channel that is asked for, '' for all. A group whose record of the user is not in the log yet is not there yet.
 	queryList = `WITH list AS (
 			SELECT u.channel_id AS id, coalesce(m.at, c.created_at) AS at, m.place AS place, c.kind AS kind
 			FROM members u CROSS JOIN channels c ON c.id = u.channel_id
 			LEFT JOIN logs l ON l.channel_id = u.channel_id
 			LEFT JOIN messages m ON m.place = (SELECT max(place) FROM messages WHERE log = l.num)
-			WHERE u.user_id = ?1 AND (?2 = 0 OR (coalesce(m.at, c.created_at), u.channel_id) < (?2, ?3))
+			WHERE u.user_id = ?1 AND u.from_seq IS NOT NULL AND (?5 = '' OR u.channel_id = ?5)
+				AND (?2 = 0 OR (coalesce(m.at, c.created_at), u.channel_id) < (?2, ?3))
 			ORDER BY at DESC, id DESC LIMIT ?4)
-		SELECT l.id, l.kind, l.at, p.id, p.name, m.place ` + seqOf + `, m.prev, m.at, m.sender, m.cid, m.kind, m.body
+		SELECT l.id, l.kind, l.at, p.id, p.name, p.about, p.avatar, p.deleted_at IS NOT NULL, m.place ` + seqOf + `, m.prev, m.at, m.sender, m.cid, m.kind, m.body
 		FROM list l
 		LEFT JOIN users p ON l.kind = 'direct' AND p.id = replace(replace(l.id, ?1, ''), '.', '')
 		LEFT JOIN messages m ON m.place = l.place

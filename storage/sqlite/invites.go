@@ -1,0 +1,62 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/weft-im/weft/contract"
+	"github.com/weft-im/weft/fabric"
+)
+
+// AddInvite implements chats.Store.
+func (s *DB) AddInvite(ctx context.Context, c fabric.ChannelID, in contract.Invite, now int64, most int) error {
+	return s.write.do(ctx, func(t tx) error {
+		var n int
+		if err := t.QueryRowContext(ctx, `SELECT count(*) FROM (`+queryInvites+`)`, string(c), now).Scan(&n); err != nil {
+			return fmt.Errorf("count invites: %w", err)
+		}
+		if n >= most {
+			return fabric.Errorf(fabric.CodeConflict, "the group has %d invites that hold: revoke one first", n)
+		}
+		_, err := t.exec(ctx, `INSERT INTO invites (code, channel_id, created_by, created_at, expires_at, uses, used) VALUES (?, ?, ?, ?, ?, ?, 0)`,
+			in.Code, string(c), string(in.CreatedBy), in.CreatedAt, in.ExpiresAt, in.Uses)
+		return err
+	})
+}
+
+// Invites implements chats.Store.
+func (s *DB) Invites(ctx context.Context, c fabric.ChannelID, now int64) ([]contract.Invite, error) {
+	return rows(ctx, s, queryInvites, func(r *sql.Rows) (in contract.Invite, err error) {
+		err = r.Scan(&in.Code, &in.CreatedBy, &in.CreatedAt, &in.ExpiresAt, &in.Uses, &in.Used)
+		return in, err
+	}, string(c), now)
+}
+
+// Invited implements chats.Store.
+func (s *DB) Invited(ctx context.Context, code string, now int64) (c fabric.ChannelID, in contract.Invite, ok bool, err error) {
+	found, err := rows(ctx, s, queryInvited, func(r *sql.Rows) (in contract.Invite, err error) {
+		err = r.Scan(&c, &in.Code, &in.CreatedBy, &in.CreatedAt, &in.ExpiresAt, &in.Uses, &in.Used)
+		return in, err
+	}, code, now)
+	if err != nil || len(found) == 0 {
+		return "", in, false, err
+	}
+	return c, found[0], true, nil
+}
+
+// RevokeInvite implements chats.Store.
+func (s *DB) RevokeInvite(ctx context.Context, c fabric.ChannelID, code string, now int64) (was bool, err error) {
+	err = s.write.do(ctx, func(t tx) error {
+		n, err := t.exec(ctx, `UPDATE invites SET revoked_at = ? WHERE code = ? AND channel_id = ? AND revoked_at IS NULL`, now, code, string(c))
+		was = n > 0
+		return err
+	})
+	return was, err
+}
+
+func (t *groupTx) UseInvite(ctx context.Context, code string, now int64) (ok bool, err error) {
+	n, err := t.exec(ctx, `UPDATE invites SET used = used + 1 WHERE code = ? AND channel_id = ? AND revoked_at IS NULL
+		AND (expires_at = 0 OR expires_at > ?) AND (uses = 0 OR used < uses)`, code, string(t.group.Channel), now)
+	return n > 0, err
+}
