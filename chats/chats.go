@@ -1,7 +1,12 @@
-// Package chats is the role that knows which channels a user has: it opens direct chats, once a pair, and answers the
-// list of channels that an app begins with: newest first, each with its last message, how many are unread, and how far
-// its members have read. It owns channels and members in the database; the marks are the log's, and messages the history
-// role's.
+// Package chats is the role that knows which channels there are and who is in them. It opens direct chats, once a pair;
+// makes and changes groups and their members, by the rules in rules.go; and answers the list of channels that an app
+// begins with: newest first, each with its last message, how many are unread, and how far its members have read. It owns
+// channels, groups and members in the database; the marks are the log's, and messages the history role's.
+//
+// What it promises. Membership is what SQL says. Each change of it is one transaction, in which the record that tells of
+// it is written into an outbox; the relay appends the record to the group's log, exactly once and in order with the
+// messages, and then to the self channels of those who came or went. The records' places in the log bound what a member
+// may read. No group with members is without an owner.
 package chats
 
 import (
@@ -45,11 +50,17 @@ type Role struct {
 	nc     *nats.Conn
 	store  Store
 	reader *msglog.Reader
+	shards int
 	cfg    Config
 	log    *slog.Logger
 	ready  chan struct{}
 
+	reached reached
+	relay   *relay
+
 	opened  prometheus.Counter
+	groups  prometheus.Counter
+	relayed prometheus.Counter
 	listed  prometheus.Histogram
 	unready prometheus.Counter
 }
@@ -57,7 +68,14 @@ type Role struct {
 // New returns the role of a fabric with that many shards.
 func New(nc *nats.Conn, store Store, shards int, cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Role, error) {
 	r := &Role{
-		nc: nc, store: store, cfg: cfg.withDefaults(), log: log, ready: make(chan struct{}),
+		nc: nc, store: store, shards: shards, cfg: cfg.withDefaults(), log: log, ready: make(chan struct{}),
+		reached: reached{at: make(fabric.Position, shards)},
+		groups: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "weft_chats_groups_total", Help: "Groups that were made.",
+		}),
+		relayed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "weft_chats_relayed_total", Help: "Records that were appended to logs from the outbox.",
+		}),
 		opened: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "weft_chats_opened_total", Help: "Direct chats that were opened for the first time.",
 		}),
@@ -69,7 +87,7 @@ func New(nc *nats.Conn, store Store, shards int, cfg Config, log *slog.Logger, r
 			Name: "weft_chats_unsettled_total", Help: "Lists that were answered while the archive was behind.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{r.opened, r.listed, r.unready} {
+	for _, c := range []prometheus.Collector{r.opened, r.groups, r.relayed, r.listed, r.unready} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -78,23 +96,56 @@ func New(nc *nats.Conn, store Store, shards int, cfg Config, log *slog.Logger, r
 	if r.reader, err = msglog.NewReader(nc, shards); err != nil {
 		return nil, err
 	}
+	if r.relay, err = newRelay(r); err != nil {
+		return nil, err
+	}
 	return r, nil
 }
 
 // Ready is closed once the role serves.
 func (r *Role) Ready() <-chan struct{} { return r.ready }
 
-// Run serves until ctx ends; then it finishes what is at work.
+// Run serves and relays until ctx ends; then it finishes what is at work.
 func (r *Role) Run(ctx context.Context) error {
 	defer func() { _ = r.reader.Close() }() // its connection may be gone already
-	return service.Serve(ctx, r.nc, subjects.ServiceChats, "channels: opening, lists, receipts", r.cfg.Concurrency, r.log, r.ready,
-		func(h *service.Host) error {
-			return errors.Join(
-				service.Handle(h, subjects.ChatsOpen, r.open),
-				service.Handle(h, subjects.ChatsList, r.list),
-				service.Handle(h, subjects.ChatsReceipts, r.receipts),
-			)
-		})
+	// The relay ends after the service: a request at work may wait for its record.
+	relayCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ended := make(chan error, 1)
+	serveCtx, fail := context.WithCancel(ctx)
+	defer fail()
+	go func() {
+		defer fail() // without it nothing would come of what is asked
+		ended <- r.relay.run(relayCtx)
+	}()
+	err := service.Serve(serveCtx, r.nc, subjects.ServiceChats, "channels: opening, groups, lists, receipts", r.cfg.Concurrency, r.log, r.ready, r.register)
+	stop()
+	return errors.Join(err, <-ended)
+}
+
+func (r *Role) register(h *service.Host) error {
+	return errors.Join(
+		service.Handle(h, subjects.ChatsOpen, r.open),
+		service.Handle(h, subjects.ChatsList, r.list),
+		service.Handle(h, subjects.ChatsChannel, r.channel),
+		service.Handle(h, subjects.ChatsPrefs, r.prefs),
+		service.Handle(h, subjects.ChatsReceipts, r.receipts),
+		service.Handle(h, subjects.ChatsCreate, r.create),
+		service.Handle(h, subjects.ChatsGroup, r.group),
+		service.Handle(h, subjects.ChatsChange, r.change),
+		service.Handle(h, subjects.ChatsMembers, r.members),
+		service.Handle(h, subjects.ChatsAdd, r.add),
+		service.Handle(h, subjects.ChatsRemove, r.remove),
+		service.Handle(h, subjects.ChatsRole, r.role),
+		service.Handle(h, subjects.ChatsInvite, r.invite),
+		service.Handle(h, subjects.ChatsInvites, r.invites),
+		service.Handle(h, subjects.ChatsUninvite, r.uninvite),
+		service.Handle(h, subjects.ChatsInvited, r.invited),
+		service.Handle(h, subjects.ChatsJoin, r.join),
+		service.Handle(h, subjects.ChatsAccess, r.access),
+		service.Handle(h, subjects.ChatsMemberships, r.memberships),
+		service.Handle(h, subjects.ChatsFloors, r.floors),
+	)
 }
 
 // member returns CodeForbidden where u is not in c, for those channels whose name says who is; who is in a group the

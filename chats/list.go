@@ -69,36 +69,60 @@ func (r *Role) settle(ctx context.Context) {
 // describe makes entries of the database into channels as u's list shows them.
 func (r *Role) describe(ctx context.Context, u fabric.UserID, entries []Entry) ([]contract.Channel, error) {
 	ids := make([]fabric.ChannelID, len(entries))
+	var groups []fabric.ChannelID
 	for i, e := range entries {
 		ids[i] = e.ID
+		if e.Kind == fabric.KindGroup {
+			groups = append(groups, e.ID)
+		}
+	}
+	standings, err := r.store.Standings(ctx, u, ids)
+	if err != nil {
+		return nil, fmt.Errorf("standings: %w", err)
 	}
 	receipts, err := r.reader.Receipts(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
+	marks, err := r.reader.GroupMarks(ctx, groups, u)
+	if err != nil {
+		return nil, err
+	}
 	channels := make([]contract.Channel, len(entries))
 	for i, e := range entries {
-		marks := receipts[e.ID]
-		if marks == nil {
-			marks = []fabric.Receipt{} // an empty list, not null
+		st := standings[e.ID]
+		ch := contract.Channel{
+			ID: e.ID, Kind: e.Kind, Name: e.Name, Peer: e.Peer, Last: object(e.Last), Receipts: []fabric.Receipt{},
+			Disappear: st.Disappear, Blocked: st.Blocked, Prefs: st.Prefs,
 		}
-		unread, err := r.unread(ctx, u, e, marks)
-		if err != nil {
+		for _, m := range receipts[e.ID] {
+			ch.Receipts = append(ch.Receipts, m.For(u))
+		}
+		if g := st.Group; g != nil {
+			settings := g.Settings
+			ch.Name, ch.Avatar, ch.Role, ch.Members, ch.Settings = g.Name, g.Avatar, st.Role, g.Members, &settings
+			own := marks[e.ID].Own
+			if own.Delivered > 0 {
+				ch.Receipts = append(ch.Receipts, own)
+			}
+			ch.All = &contract.Marks{Delivered: marks[e.ID].All.Delivered, Read: marks[e.ID].All.Read}
+		} else if e.Peer != nil {
+			ch.Avatar = e.Peer.Avatar
+		}
+		if ch.Unread, err = r.unread(ctx, u, e, ch.Receipts, st.From); err != nil {
 			return nil, err
 		}
-		channels[i] = contract.Channel{
-			ID: e.ID, Kind: e.Kind, Name: e.Name, Peer: e.Peer, Last: object(e.Last), Unread: unread, Receipts: marks,
-		}
+		channels[i] = ch
 	}
 	return channels, nil
 }
 
-// unread counts what others wrote past u's own read mark.
-func (r *Role) unread(ctx context.Context, u fabric.UserID, e Entry, marks []fabric.Receipt) (int, error) {
-	var read uint64
+// unread counts what others wrote past u's own read mark, and since u is in the channel.
+func (r *Role) unread(ctx context.Context, u fabric.UserID, e Entry, marks []fabric.Receipt, from uint64) (int, error) {
+	read := max(from, 1) - 1
 	for _, m := range marks {
 		if m.User == u {
-			read = m.Read
+			read = max(read, m.Read)
 		}
 	}
 	if e.Last == nil || e.Last.Seq <= read {
@@ -138,29 +162,4 @@ func decodePlace(cursor string) (Place, error) {
 		}
 	}
 	return Place{}, fabric.Errorf(fabric.CodeBadRequest, "the cursor is not one that a page of channels had")
-}
-
-// receipts answers weft.chats.receipts.
-func (r *Role) receipts(ctx context.Context, req contract.ChatsReceiptsRequest) (contract.ChatsReceiptsReply, error) {
-	var none contract.ChatsReceiptsReply
-	u, err := fabric.ParseUserID(string(req.User))
-	if err != nil {
-		return none, err
-	}
-	c, err := fabric.ParseChannelID(string(req.Channel))
-	if err != nil {
-		return none, err
-	}
-	if err := member(c, u); err != nil {
-		return none, err
-	}
-	receipts, err := r.reader.Receipts(ctx, []fabric.ChannelID{c})
-	if err != nil {
-		return none, fmt.Errorf("receipts of %s: %w", c, err)
-	}
-	marks := receipts[c]
-	if marks == nil {
-		marks = []fabric.Receipt{}
-	}
-	return contract.ChatsReceiptsReply{Receipts: marks}, nil
 }

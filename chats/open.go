@@ -30,5 +30,9 @@ func (r *Role) open(ctx context.Context, req contract.ChatsOpenRequest) (contrac
 	if created {
 		r.opened.Inc()
 	}
-	return contract.ChatsOpenReply{Channel: c}, nil
+	only, err := r.store.Blocked(ctx, peer, u)
+	if err != nil {
+		return none, fmt.Errorf("open chat %s: %w", c, err)
+	}
+	return contract.ChatsOpenReply{Channel: c, Only: only}, nil
 }

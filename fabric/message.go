@@ -64,12 +64,22 @@ type Receipt struct {
 	User      UserID `json:"user"`
 	Delivered uint64 `json:"delivered"`
 	Read      uint64 `json:"read"`
+	Private   bool   `json:"private,omitempty"` // what was read is nobody else's to know
 }
 
 // Merge returns the higher of both marks of r and o. What is read was delivered.
 func (r Receipt) Merge(o Receipt) Receipt {
 	r.Read = max(r.Read, o.Read)
 	r.Delivered = max(r.Delivered, o.Delivered, r.Read)
+	return r
+}
+
+// For returns r as the viewer may see it.
+func (r Receipt) For(viewer UserID) Receipt {
+	if r.Private && r.User != viewer {
+		r.Read = 0
+	}
+	r.Private = false
 	return r
 }
 

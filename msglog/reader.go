@@ -211,3 +211,65 @@ func (r *Reader) Receipts(ctx context.Context, channels []fabric.ChannelID) (map
 	}
 	return receipts, nil
 }
+
+// Marks are the marks of a group: of one of its members, and those that all of them have passed.
+type Marks struct{ Own, All fabric.Receipt }
+
+// GroupMarks returns u's marks and everybody's in each of the groups.
+func (r *Reader) GroupMarks(ctx context.Context, groups []fabric.ChannelID, u fabric.UserID) (map[fabric.ChannelID]Marks, error) {
+	byShard := make(map[int][]string)
+	of := make(map[string]fabric.ChannelID, 2*len(groups))
+	for _, c := range groups {
+		shard := subjects.Shard(c, r.shards)
+		for _, subject := range []string{subjects.GroupReceipt(c, shard, u), subjects.GroupMarks(c, shard)} {
+			byShard[shard] = append(byShard[shard], subject)
+			of[subject] = c
+		}
+	}
+	all := make(map[fabric.ChannelID]Marks, len(groups))
+	for shard, list := range byShard {
+		lasts, err := r.LastOf(ctx, subjects.RcptStream(shard), list, 0)
+		if err != nil {
+			return nil, fmt.Errorf("receipts of groups: %w", err)
+		}
+		for _, l := range lasts {
+			var marks fabric.Receipt
+			c := of[l.Subject]
+			if c == "" || json.Unmarshal(l.Payload, &marks) != nil {
+				continue // as in Receipts
+			}
+			m := all[c]
+			if l.Subject == subjects.GroupMarks(c, shard) {
+				m.All = marks
+			} else {
+				marks.User = u
+				m.Own = marks
+			}
+			all[c] = m
+		}
+	}
+	return all, nil
+}
+
+// MarksOf returns the marks of those of the users who have any in a group.
+func (r *Reader) MarksOf(ctx context.Context, c fabric.ChannelID, users []fabric.UserID) (map[fabric.UserID]fabric.Receipt, error) {
+	shard := subjects.Shard(c, r.shards)
+	of := make([]string, len(users))
+	for i, u := range users {
+		of[i] = subjects.GroupReceipt(c, shard, u)
+	}
+	lasts, err := r.LastOf(ctx, subjects.RcptStream(shard), of, 0)
+	if err != nil {
+		return nil, fmt.Errorf("receipts of %s: %w", c, err)
+	}
+	marks := make(map[fabric.UserID]fabric.Receipt, len(lasts))
+	for _, l := range lasts {
+		_, u, ok := subjects.ParseGroupReceipt(l.Subject)
+		var m fabric.Receipt
+		if ok && json.Unmarshal(l.Payload, &m) == nil {
+			m.User = u
+			marks[u] = m
+		}
+	}
+	return marks, nil
+}

@@ -133,8 +133,8 @@ func receiptStream(shard int, cfg FabricConfig) jetstream.StreamConfig {
 	source, destination := subjects.ReceiptRepublish(shard)
 	return jetstream.StreamConfig{
 		Name:              subjects.RcptStream(shard),
-		Description:       "the receipts of this shard's direct chats: the latest marks of each member",
-		Subjects:          []string{subjects.ReceiptFilter(shard)},
+		Description:       "the receipts of this shard's channels: the latest marks of each member, and of groups as a whole",
+		Subjects:          []string{subjects.ReceiptFilter(shard), subjects.GroupReceiptFilter(shard)},
 		Storage:           jetstream.FileStorage,
 		Replicas:          cfg.Replicas,
 		MaxMsgsPerSubject: 1,

@@ -89,11 +89,49 @@ func ChannelOfReceipt(subject string) (fabric.ChannelID, fabric.UserID, bool) {
 	return fabric.ChannelID(rest[:i]), fabric.UserID(rest[i+1:]), true
 }
 
+// GroupReceipt returns the subject of a member's marks in a group. They are in the same stream and not republished: the
+// receipts role makes them into GroupMarks.
+func GroupReceipt(c fabric.ChannelID, shard int, u fabric.UserID) string {
+	_, g := c.Tokens()
+	return "grcpt." + strconv.Itoa(shard) + "." + g + "." + string(u)
+}
+
+// GroupReceiptFilter returns what the stream of receipts binds beside ReceiptFilter.
+func GroupReceiptFilter(shard int) string { return "grcpt." + strconv.Itoa(shard) + ".*.*" }
+
+// ParseGroupReceipt returns the group's channel and the member whose marks have this subject.
+func ParseGroupReceipt(subject string) (fabric.ChannelID, fabric.UserID, bool) {
+	rest, ok := strings.CutPrefix(subject, "grcpt.")
+	if !ok {
+		return "", "", false
+	}
+	_, rest, _ = strings.Cut(rest, ".")
+	g, u, ok := strings.Cut(rest, ".")
+	return fabric.GroupID(g).Channel(), fabric.UserID(u), ok
+}
+
+// GroupMarks returns the subject of the marks that all members of a group have passed. It has the form of a receipt of a
+// user called AllMembers, and so is republished to the group's sessions.
+func GroupMarks(c fabric.ChannelID, shard int) string { return Receipt(c, shard, AllMembers) }
+
+// AllMembers stands for everybody in a group where a user would.
+const AllMembers fabric.UserID = "all"
+
 // LiveOf returns the two subjects that bring an online user all that is live in direct chats, from either side of the
 // pair, and in the self channel.
 func LiveOf(u fabric.UserID) (low, high string) {
 	return "live." + string(u) + ".*.>", "live.*." + string(u) + ".>"
 }
+
+// LiveOfGroup returns the subject that brings all that is live in a group.
+func LiveOfGroup(c fabric.ChannelID) string { return "live." + string(c) + ".>" }
+
+// ReadElsewhere returns the subject on which a user's other sessions learn what they have read in a group. It is never
+// stored: the marks are.
+func ReadElsewhere(u fabric.UserID) string { return "live.u." + string(u) + "." + string(EventRead) }
+
+// Access returns the subject on which edges learn that one of a direct chat's users has blocked the other, or no longer.
+func Access(c fabric.ChannelID) string { return "live." + string(c) + "." + string(EventAccess) }
 
 // Typing returns the subject on which a channel's members see who types. It is never stored.
 func Typing(c fabric.ChannelID) string { return "live." + string(c) + ".typing" }
@@ -106,6 +144,8 @@ const (
 	EventMessage Event = "msg"
 	EventReceipt Event = "rcpt"
 	EventTyping  Event = "typing"
+	EventRead    Event = "read"   // see ReadElsewhere
+	EventAccess  Event = "access" // see Access
 )
 
 // ParseLive takes a live subject apart: live.<a>.<b>.<event>[.<user>]. It allocates nothing.
@@ -178,3 +218,16 @@ const ArchiveConsumer = "archive"
 // KeySubject returns the subject of a bucket's key, and BucketStream the stream that a bucket is.
 func KeySubject(bucket, key string) string { return "$KV." + bucket + "." + key }
 func BucketStream(bucket string) string    { return "KV_" + bucket }
+
+// RelayKick wakes whoever relays the outbox of the chats role: something is in it.
+const RelayKick = "weft.chats.relay"
+
+// MembersChanged tells that a group has other members than before; AnyMembersChanged matches it for every group, and
+// GroupOfMembersChanged reads it.
+func MembersChanged(g fabric.GroupID) string { return "weft.chats.members.of." + string(g) }
+
+const AnyMembersChanged = "weft.chats.members.of.*"
+
+func GroupOfMembersChanged(subject string) fabric.GroupID {
+	return fabric.GroupID(strings.TrimPrefix(subject, "weft.chats.members.of."))
+}

@@ -1,0 +1,312 @@
+package chats
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/subjects"
+)
+
+// relay appends the records that wait in the outbox to their channels' logs, in order, each exactly once.
+//
+// A record stays in the outbox until its place in the log is known, so a relay that ends anywhere leaves it for the next
+// one. That one cannot know whether it was published, and looks: the record's cid stands in the log behind the seq that
+// the record was written with, or it doesn't. (The stream's own knowledge of message ids covers what is under way, and is
+// forgotten after minutes.) Only who holds the lease relays; the lease is longer than a publish may take.
+type relay struct {
+	role   *Role
+	js     jetstream.JetStream
+	holder string
+	kicks  chan struct{}
+
+	uncertain map[string]bool // cids that may be in their logs although nobody has noted it
+}
+
+// Times of the relay.
+const (
+	relayName    = "relay"
+	relayLease   = 10 * time.Second
+	relayRenew   = 3 * time.Second
+	relayWithin  = 5 * time.Second // of one publish; below relayLease
+	relayLook    = time.Second     // another process's records are found this often at the latest
+	relayPause   = 100 * time.Millisecond
+	relayBatch   = 500
+	relayAtOnce  = 64
+	relayLogPage = 500
+)
+
+func newRelay(r *Role) (*relay, error) {
+	js, err := jetstream.New(r.nc)
+	if err != nil {
+		return nil, fmt.Errorf("jetstream: %w", err)
+	}
+	return &relay{role: r, js: js, holder: nuid.Next(), kicks: make(chan struct{}, 1), uncertain: make(map[string]bool)}, nil
+}
+
+// kick says that there is something in the outbox: to this relay, and to the one in another process.
+func (y *relay) kick() {
+	y.wake()
+	_ = y.role.nc.Publish(subjects.RelayKick, nil) // it looks by itself, only later
+}
+
+func (y *relay) wake() {
+	select {
+	case y.kicks <- struct{}{}:
+	default:
+	}
+}
+
+// run relays until ctx ends; a record that is under way then is finished.
+func (y *relay) run(ctx context.Context) error {
+	sub, err := y.role.nc.Subscribe(subjects.RelayKick, func(*nats.Msg) { y.wake() })
+	if err != nil {
+		return fmt.Errorf("subscribe to %s: %w", subjects.RelayKick, err)
+	}
+	defer func() { _ = sub.Unsubscribe() }() // fails only where the connection is closed
+	tick := time.NewTicker(relayLook)
+	defer tick.Stop()
+	var held time.Time // until when the lease is ours
+	defer func() {
+		if held.IsZero() {
+			return
+		}
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		now := fabric.Millis(time.Now())
+		_, _ = y.role.store.Lease(end, relayName, y.holder, now, now) // else it lapses
+	}()
+	for {
+		if err := y.turn(ctx, &held); err != nil && ctx.Err() == nil {
+			y.role.log.Error("cannot relay records to their logs, trying again", "err", err)
+			held = time.Time{} // and look again at what was under way
+			if !sleep(ctx, 10*relayPause) {
+				return nil
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-y.kicks:
+		case <-tick.C:
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// turn relays all that waits, if the lease can be had.
+func (y *relay) turn(ctx context.Context, held *time.Time) error {
+	for {
+		fresh := held.IsZero()
+		if now := time.Now(); held.Sub(now) < relayLease-relayRenew {
+			ok, err := y.role.store.Lease(ctx, relayName, y.holder, fabric.Millis(now), fabric.Millis(now.Add(relayLease)))
+			if err != nil || !ok {
+				*held = time.Time{}
+				return err
+			}
+			*held = now.Add(relayLease)
+		}
+		if fresh {
+			if err := y.role.reached.read(ctx, y.role.reader); err != nil {
+				return err
+			}
+		}
+		waiting, err := y.role.store.Outbox(ctx, relayBatch)
+		if err != nil {
+			return fmt.Errorf("read the outbox: %w", err)
+		}
+		if len(waiting) == 0 {
+			clear(y.uncertain)
+			return nil
+		}
+		if fresh { // whoever had the lease before may have published these
+			for _, w := range waiting {
+				y.uncertain[w.CID] = true
+			}
+		}
+		// A process that was stopped for long between the lease and here must not publish what another one has relayed since.
+		publish, cancel := context.WithDeadline(context.WithoutCancel(ctx), held.Add(-relayLease/4))
+		done, err := y.publish(publish, waiting)
+		if len(done) > 0 {
+			if err := y.role.store.Relayed(context.WithoutCancel(ctx), done); err != nil {
+				cancel()
+				return fmt.Errorf("take %d records out of the outbox: %w", len(done), err)
+			}
+			y.told(done)
+		}
+		cancel()
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// publish appends records to their logs: those of a channel one after the other, channels beside each other. It returns
+// those that are there, which with an error are not all.
+func (y *relay) publish(ctx context.Context, waiting []Waiting) ([]Relayed, error) {
+	var order []fabric.ChannelID
+	byChannel := make(map[fabric.ChannelID][]int)
+	for i, w := range waiting {
+		if byChannel[w.Channel] == nil {
+			order = append(order, w.Channel)
+		}
+		byChannel[w.Channel] = append(byChannel[w.Channel], i)
+	}
+	seqs := make([]uint64, len(waiting))
+	var group errgroup.Group
+	group.SetLimit(relayAtOnce)
+	for _, c := range order {
+		group.Go(func() error {
+			for _, i := range byChannel[c] {
+				seq, err := y.append(ctx, &waiting[i].Record)
+				if err != nil {
+					return fmt.Errorf("record %s of %s: %w", waiting[i].CID, c, err)
+				}
+				seqs[i] = seq
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	var done []Relayed
+	for i := range waiting {
+		w := &waiting[i]
+		if seqs[i] == 0 {
+			y.uncertain[w.CID] = true
+			continue
+		}
+		delete(y.uncertain, w.CID)
+		d, err2 := y.follow(w, seqs[i])
+		if err2 != nil {
+			return done, errors.Join(err, err2)
+		}
+		done = append(done, d)
+		y.role.reached.raise(w.Channel, seqs[i])
+	}
+	return done, err
+}
+
+// append returns the seq of a record in its log, where it is from now on if it wasn't.
+func (y *relay) append(ctx context.Context, r *Record) (uint64, error) {
+	shard := subjects.Shard(r.Channel, y.role.shards)
+	if y.uncertain[r.CID] {
+		seq, err := y.find(ctx, r, shard)
+		if err != nil || seq != 0 {
+			return seq, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, relayWithin)
+	defer cancel()
+	msg := nats.NewMsg(subjects.Log(r.Channel, shard))
+	msg.Data = fabric.AppendPayload(nil, r.From, r.CID, r.Kind, r.Body)
+	ack, err := y.js.PublishMsg(ctx, msg, jetstream.WithMsgID(subjects.MsgID(r.From, r.CID)))
+	if err != nil {
+		return 0, err
+	}
+	y.role.relayed.Inc()
+	return ack.Sequence, nil
+}
+
+// find looks for a record in its log; 0 is nowhere.
+func (y *relay) find(ctx context.Context, r *Record, shard int) (uint64, error) {
+	head, err := y.role.reader.Head(ctx, subjects.MsgStream(shard))
+	if err != nil {
+		return 0, err
+	}
+	for after := r.After; after < head; {
+		recs, more, err := y.role.reader.Range(ctx, r.Channel, shard, after, head, relayLogPage)
+		if err != nil {
+			return 0, err
+		}
+		for _, rec := range recs {
+			var m fabric.Message
+			if json.Unmarshal(rec.Payload, &m) == nil && m.CID == r.CID && m.From == r.From {
+				return rec.Seq, nil
+			}
+			after = rec.Seq
+		}
+		if !more || len(recs) == 0 {
+			break
+		}
+	}
+	return 0, nil
+}
+
+// follow says what follows from a record that is in its log.
+func (y *relay) follow(w *Waiting, seq uint64) (Relayed, error) {
+	d := Relayed{Num: w.Num, CID: w.CID, Channel: w.Channel, Seq: seq}
+	if w.Kind == fabric.MsgMember {
+		var change fabric.MemberChange
+		if err := json.Unmarshal(w.Body, &change); err != nil {
+			return d, fmt.Errorf("record %s: %w", w.CID, err)
+		}
+		switch change.Event {
+		case fabric.MemberCreated, fabric.MemberAdded, fabric.MemberJoined:
+			d.Came = change.Users
+		case fabric.MemberRemoved, fabric.MemberLeft:
+			d.Went = change.Users
+		}
+	}
+	for _, told := range w.Told {
+		told.Change.Seq = seq
+		for _, u := range told.Users {
+			d.Next = append(d.Next, y.role.selfRecord(u, told.Change))
+		}
+	}
+	return d, nil
+}
+
+// told lets whoever counts a group's members know that they have changed.
+func (y *relay) told(done []Relayed) {
+	for _, d := range done {
+		if g, ok := d.Channel.Group(); ok && len(d.Came)+len(d.Went) > 0 {
+			_ = y.role.nc.Publish(subjects.MembersChanged(g), nil) // who missed it looks again by themselves
+		}
+	}
+}
+
+// settled waits until a record is in its log. It is a moment; where it takes longer, ctx or the store says so.
+func (r *Role) settled(ctx context.Context, cid string) error {
+	r.relay.kick()
+	for wait := 2 * time.Millisecond; ; wait = min(2*wait, relayPause) {
+		waits, err := r.store.Waits(ctx, cid)
+		if err != nil {
+			return fmt.Errorf("look for record %s: %w", cid, err)
+		}
+		if !waits {
+			return nil
+		}
+		if !sleep(ctx, wait) {
+			return fabric.Errorf(fabric.CodeUnavailable, "it is written, but its record is not in the log yet: look again in a moment")
+		}
+	}
+}
+
+// selfRecord returns a record for u's own log.
+func (r *Role) selfRecord(u fabric.UserID, change fabric.ChannelChange) Record {
+	body, err := json.Marshal(change)
+	if err != nil {
+		panic(fmt.Sprintf("a channel change is not JSON: %v", err)) // a fixed struct of strings, numbers and booleans
+	}
+	self := fabric.Self(u)
+	return Record{CID: fabric.NewCID(), Channel: self, After: r.reached.of(self), From: u, Kind: fabric.MsgChannel, Body: body}
+}
