@@ -1,0 +1,236 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/weft-im/weft/fabric"
+)
+
+// knownLogs bounds how many channels' numbers are held in memory.
+const knownLogs = 1 << 17
+
+// Archive implements history.Store.
+//
+// Its transaction locks the shard's row in archived before it looks at the position there. So two archives at once, or
+// one that has died without knowing whether it had committed, write each message once: what is at or below the position
+// is there already. It is committed without waiting for PostgreSQL's disk (synchronous_commit off): after a crash the
+// last transactions may be gone as a whole, position and messages alike, and the logs still have them.
+func (s *DB) Archive(ctx context.Context, shard int, batch []fabric.Stored, upto uint64) error {
+	var a *archive
+	err := s.ensureMonths(ctx, batch)
+	for attempt := 1; err == nil && attempt <= 2; attempt++ {
+		err = s.do(ctx, func(ctx context.Context, tx pgx.Tx) error {
+			a = &archive{s: s, tx: tx, shard: shard, rest: batch}
+			return a.run(ctx, upto)
+		})
+		if stateOf(err) != stateCheck || attempt == 2 {
+			break
+		}
+		s.forget() // a month's partition was detached: it gets a new one
+		err = s.ensureMonths(ctx, batch)
+	}
+	if err != nil {
+		return fmt.Errorf("archive %d messages of shard %d: %w", len(batch), shard, err)
+	}
+	for c, l := range a.logs {
+		s.logs.Add(c, l.num)
+	}
+	return nil
+}
+
+// ensureMonths makes the partitions that the batch needs.
+func (s *DB) ensureMonths(ctx context.Context, batch []fabric.Stored) error {
+	var was month
+	for i := range batch {
+		if m := credible(batch[i].At); m != was {
+			if err := s.ensure(ctx, m); err != nil {
+				return err
+			}
+			was = m
+		}
+	}
+	return nil
+}
+
+// credible returns the month of a time, but none after the next one from now: months never fall again in a shard, and a
+// server's wrong clock must not send all that follows into a month decades away.
+func credible(at int64) month { return min(monthOf(at), monthOf(time.Now().UnixMilli()).next()) }
+
+// archive is one transaction of Archive.
+type archive struct {
+	s     *DB
+	tx    pgx.Tx
+	shard int
+	rest  []fabric.Stored           // what is not archived yet
+	month month                     // of the newest message in the shard
+	begun []begun                   // months that begin in this batch
+	logs  map[fabric.ChannelID]*log // of the channels in rest
+}
+
+type begun struct {
+	month month
+	first int64 // seq
+}
+
+// log is a channel's row in logs as this batch changes it.
+type log struct {
+	num   int64
+	first month // of the batch
+	head  *fabric.Stored
+	month month // of head
+}
+
+func (a *archive) run(ctx context.Context, upto uint64) error {
+	position, err := a.lock(ctx)
+	if err != nil {
+		return err
+	}
+	for len(a.rest) > 0 && int64(a.rest[0].Seq) <= position {
+		a.rest = a.rest[1:]
+	}
+	months := a.place()
+	if err := a.number(ctx); err != nil {
+		return err
+	}
+	if err := a.copy(ctx, months); err != nil {
+		return err
+	}
+	return a.move(ctx, max(int64(upto), position)) // seqs < 2^48
+}
+
+// lock waits for other archives of the shard and returns how far they came.
+func (a *archive) lock(ctx context.Context) (position int64, err error) {
+	var b pgx.Batch
+	b.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
+	b.Queue(`INSERT INTO archived (shard, seq, month) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING`, a.shard)
+	b.Queue(`SELECT seq, month FROM archived WHERE shard = $1 FOR NO KEY UPDATE`, a.shard).QueryRow(func(r pgx.Row) error {
+		return r.Scan(&position, &a.month)
+	})
+	if err := a.tx.SendBatch(ctx, &b).Close(); err != nil {
+		return 0, fmt.Errorf("lock the position: %w", err)
+	}
+	return position, nil
+}
+
+// place returns the month of each message, and finds each channel's newest one.
+func (a *archive) place() []month {
+	months := make([]month, len(a.rest))
+	a.logs = make(map[fabric.ChannelID]*log)
+	for i := range a.rest {
+		m := &a.rest[i]
+		if at := credible(m.At); at > a.month {
+			a.month = at
+			a.begun = append(a.begun, begun{at, int64(m.Seq)})
+		}
+		months[i] = a.month
+		l := a.logs[m.Channel]
+		if l == nil {
+			l = &log{first: a.month}
+			a.logs[m.Channel] = l
+		}
+		l.head, l.month = m, a.month
+	}
+	return months
+}
+
+// number finds the channels' numbers, which they get with their first messages. Nobody else does that for a channel of
+// this shard meanwhile: the shard's row is locked.
+func (a *archive) number(ctx context.Context) error {
+	var unknown []fabric.ChannelID
+	for c, l := range a.logs {
+		if num, ok := a.s.logs.Get(c); ok {
+			l.num = num
+		} else {
+			unknown = append(unknown, c)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	if err := a.numbers(ctx, `SELECT num, channel_id FROM logs WHERE channel_id = ANY($1)`, unknown); err != nil {
+		return err
+	}
+	var names []fabric.ChannelID
+	var firsts []month
+	for _, c := range unknown {
+		if l := a.logs[c]; l.num == 0 {
+			names, firsts = append(names, c), append(firsts, l.first)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return a.numbers(ctx, `INSERT INTO logs (channel_id, shard, first_month, head_seq, head_at, head_month)
+		SELECT c, $2, m, 0, 0, m FROM unnest($1::text[], $3::integer[]) AS n (c, m)
+		RETURNING num, channel_id`, names, a.shard, firsts)
+}
+
+func (a *archive) numbers(ctx context.Context, query string, args ...any) error {
+	found, err := a.tx.Query(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("numbers of channels: %w", err)
+	}
+	var num int64
+	var c fabric.ChannelID
+	if _, err := pgx.ForEachRow(found, []any{&num, &c}, func() error {
+		a.logs[c].num = num
+		return nil
+	}); err != nil {
+		return fmt.Errorf("numbers of channels: %w", err)
+	}
+	return nil
+}
+
+func (a *archive) copy(ctx context.Context, months []month) error {
+	if len(a.rest) == 0 {
+		return nil
+	}
+	_, err := a.tx.CopyFrom(ctx, pgx.Identifier{"messages"},
+		[]string{"month", "shard", "log", "seq", "prev", "at", "sender", "cid", "kind", "body"},
+		pgx.CopyFromSlice(len(a.rest), func(i int) ([]any, error) {
+			m := &a.rest[i]
+			return []any{int32(months[i]), int32(a.shard), a.logs[m.Channel].num, int64(m.Seq), int64(m.Prev), m.At,
+				stored(string(m.From)), stored(m.CID), stored(m.Kind), stored(string(m.Body))}, nil
+		}))
+	if err != nil {
+		return fmt.Errorf("copy messages: %w", err)
+	}
+	return nil
+}
+
+// stored is s as PostgreSQL takes it. What a client wrote is checked at the edge; yet one record that is not UTF-8 must
+// not stop the archive of its shard for ever.
+func stored(s string) string {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// move moves the channels' heads and the shard's position.
+func (a *archive) move(ctx context.Context, position int64) error {
+	var b pgx.Batch
+	if len(a.logs) > 0 {
+		nums, seqs, ats, months := make([]int64, 0, len(a.logs)), make([]int64, 0, len(a.logs)), make([]int64, 0, len(a.logs)), make([]month, 0, len(a.logs))
+		for _, l := range a.logs {
+			nums, seqs, ats, months = append(nums, l.num), append(seqs, int64(l.head.Seq)), append(ats, l.head.At), append(months, l.month)
+		}
+		b.Queue(`UPDATE logs SET head_seq = n.seq, head_at = n.at, head_month = n.month
+			FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[]) AS n (num, seq, at, month)
+			WHERE logs.num = n.num`, nums, seqs, ats, months)
+	}
+	for _, m := range a.begun {
+		b.Queue(`INSERT INTO months (shard, first_seq, month) VALUES ($1, $2, $3)`, a.shard, m.first, m.month)
+	}
+	b.Queue(`UPDATE archived SET seq = $2, month = $3 WHERE shard = $1`, a.shard, position, a.month)
+	if err := a.tx.SendBatch(ctx, &b).Close(); err != nil {
+		return fmt.Errorf("move the position: %w", err)
+	}
+	return nil
+}
