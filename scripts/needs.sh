@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs what the tests need and a machine may lack: Chromium for the page's end-to-end test, Node.js for the
-# TypeScript client's. On a system without apt-get it says what is missing instead.
+# TypeScript client's, PostgreSQL's programs for clusters that tests make and throw away (Debian also starts one of its
+# own, which they don't use). On a system without apt-get it says what is missing instead.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
+command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then

@@ -300,18 +300,17 @@ func (c closer) Close() error { return c() }
 
 // postgresPrograms returns the folder with initdb and postgres.
 func postgresPrograms() (string, error) {
-	dirs := filepath.SplitList(os.Getenv("PATH"))
+	var dirs []string
+	if path, err := exec.LookPath("initdb"); err == nil {
+		dirs = append(dirs, filepath.Dir(path))
+	}
 	versions, err := filepath.Glob("/usr/lib/postgresql/*/bin") // Debian's place for them, outside the PATH
 	if err != nil {
 		return "", err
 	}
-	for i := len(versions) - 1; i >= 0; i-- {
-		dirs = append(dirs, versions[i])
-	}
-	for _, dir := range dirs {
-		_, initdb := os.Stat(filepath.Join(dir, "initdb"))
-		_, postgres := os.Stat(filepath.Join(dir, "postgres"))
-		if initdb == nil && postgres == nil {
+	slices.Reverse(versions) // the newest first
+	for _, dir := range append(dirs, versions...) {
+		if _, err := os.Stat(filepath.Join(dir, "postgres")); err == nil {
 			return dir, nil
 		}
 	}
