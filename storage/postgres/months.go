@@ -11,9 +11,8 @@ import (
 // month is a calendar month (UTC) as messages are partitioned by it: 202611 for November 2026.
 type month int32
 
-// Of months, the bounds that a row can have.
+// The months that a row can have.
 const (
-	noMonth    month = 0
 	firstMonth month = 1970_01
 	lastMonth  month = 9999_12
 )
@@ -41,16 +40,8 @@ func (m month) before() month {
 // partitionLock is the advisory lock of whoever makes a partition.
 const partitionLock = migrationLock + 1
 
-// EnsurePartitions makes the partitions of messages for those months that have none: the month of each time, in Unix
-// milliseconds. Any number of processes may do so at once, while others read and write.
-func (s *DB) EnsurePartitions(ctx context.Context, times ...int64) error {
-	months := make([]month, len(times))
-	for i, at := range times {
-		months[i] = monthOf(at)
-	}
-	return s.ensure(ctx, months...)
-}
-
+// ensure makes the partitions of messages for those months that have none. Any number of processes may do so at once,
+// while others read and write.
 func (s *DB) ensure(ctx context.Context, months ...month) error {
 	for _, m := range months {
 		s.mu.Lock()
