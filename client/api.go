@@ -12,8 +12,9 @@ import (
 	"github.com/weft-im/weft/fabric"
 )
 
-// API is a server's HTTP side: signing in and out, and looking people up. Errors that the server answers with are
-// *fabric.Error; others say that it could not be asked. The zero HTTP is http.DefaultClient.
+// API is a server's HTTP side as far as it needs no user: signing in and out. What a signed-in user does over HTTP is
+// Account's. Errors that the server answers with are *fabric.Error; others say that it could not be asked. The zero HTTP is
+// http.DefaultClient.
 type API struct {
 	URL  string
 	HTTP *http.Client
@@ -24,23 +25,58 @@ const maxReply = 8 << 20
 
 // post asks the server; token, in and out may be empty.
 func (a API) post(ctx context.Context, path, token string, in, out any) error {
-	var body io.Reader
+	return a.call(ctx, http.MethodPost, path, token, in, out)
+}
+
+// call asks the server, with in as JSON, and decodes the reply into out; token, in and out may be empty.
+func (a API) call(ctx context.Context, method, path, token string, in, out any) error {
+	req := apiRequest{method: method, path: path, token: token}
 	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("client: encode POST %s: %w", path, err)
+		var err error
+		if req.body, err = json.Marshal(in); err != nil {
+			return fmt.Errorf("client: encode %s %s: %w", method, path, err)
 		}
-		body = bytes.NewReader(b)
+		req.contentType = "application/json"
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(a.URL, "/")+path, body)
+	resp, err := a.do(ctx, req)
 	if err != nil {
-		return fmt.Errorf("client: POST %s: %w", path, err)
+		return err
 	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+	defer resp.Body.Close()
+	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	if err != nil {
+		return fmt.Errorf("client: read the reply to %s %s: %w", method, path, err)
 	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(reply, out); err != nil {
+		return fmt.Errorf("client: decode the reply to %s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// apiRequest is one request; body and what says whose and of what type it is may be empty.
+type apiRequest struct {
+	method, path, token, contentType string
+	body                             []byte
+}
+
+// do asks the server and returns its reply where that is no error. Close its body.
+func (a API) do(ctx context.Context, r apiRequest) (*http.Response, error) {
+	var body io.Reader
+	if r.body != nil {
+		body = bytes.NewReader(r.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, strings.TrimSuffix(a.URL, "/")+r.path, body)
+	if err != nil {
+		return nil, fmt.Errorf("client: %s %s: %w", r.method, r.path, err)
+	}
+	if r.contentType != "" {
+		req.Header.Set("Content-Type", r.contentType)
+	}
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
 	}
 	doer := a.HTTP
 	if doer == nil {
@@ -48,23 +84,17 @@ func (a API) post(ctx context.Context, path, token string, in, out any) error {
 	}
 	resp, err := doer.Do(req)
 	if err != nil {
-		return fmt.Errorf("client: %w", err)
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
+		return resp, nil
 	}
 	defer resp.Body.Close()
 	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
 	if err != nil {
-		return fmt.Errorf("client: read the reply to POST %s: %w", path, err)
+		return nil, fmt.Errorf("client: read the reply to %s %s: %w", r.method, r.path, err)
 	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return problem(resp.StatusCode, reply)
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(reply, out); err != nil {
-		return fmt.Errorf("client: decode the reply to POST %s: %w", path, err)
-	}
-	return nil
+	return nil, problem(resp.StatusCode, reply)
 }
 
 // problem returns the error that a reply stands for: RFC 9457's problem document where it is one, what the status says

@@ -22,6 +22,7 @@ type call struct {
 	to, cid  string
 	tried    time.Time // when it first may have reached the server, in this session or, by Draft.Since, before it
 	looking  bool      // its cid is being looked for in the history
+	change   bool      // changes another message: history does not list it, and stored twice it does no more than once
 	attempts int       // answered with CodeUnavailable
 }
 
@@ -63,6 +64,7 @@ func (s *Session) place(c *call) {
 			c.tried = time.Now()
 		case c.looking:
 			return
+		case c.change:
 		case time.Since(c.tried) > s.limits.dedupeWindow():
 			c.looking = s.spawn(func() { s.lookAndSend(c) })
 			return

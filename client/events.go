@@ -11,10 +11,13 @@ import (
 // *StateChange. Events come in the order in which the server sent them, and nobody changes one after it came.
 type Event interface{ event() }
 
-// Message is a message of one of the user's channels, from others or from the user's other devices.
+// Message is a record of one of the user's channels, from others or from the user's other devices: a message, or what
+// changes one (fabric.IsChange) or the channel (fabric.IsServerKind). Package view makes of a channel's records what is to
+// be shown.
 type Message struct{ fabric.Stored }
 
-// Receipt is how far a user's marks have come in a channel; the user may be oneself, on another device.
+// Receipt is how far a user's marks have come in a direct chat; the user may be oneself, on another device. In a group
+// User is empty, and the marks are what all of its members have passed.
 type Receipt struct {
 	Channel fabric.ChannelID `json:"channel"`
 	fabric.Receipt
@@ -36,13 +39,24 @@ const (
 // Presence is the presence of a watched user.
 type Presence struct{ fabric.Presence }
 
-// ChannelChange says what changed in the user's list of channels. Ignore changes that you do not know.
+// ChannelChange says what changed in the user's list of channels, by Change: one of fabric's constants of that name, or
+// ChangeRead. Ignore changes that you do not know.
+//
+//   - added: to the group Channel, called Name, by the record Seq of its log: what comes behind it comes to the user
+//   - removed: from it by that record, after which nothing comes; also where the user left it themselves
+//   - read: on another device, up to Read
+//   - prefs: Prefs is how the user wants the channel shown from now on
+//   - starred, hidden: the message Seq was (or, with On false, is no longer) starred, was deleted for oneself
+//   - blocked: User was (or, with On false, is no longer) blocked
+//   - profile: one's own profile or privacy: ask for Account.Me again
 type ChannelChange struct {
-	Channel fabric.ChannelID
-	Change  string          // "read": on another device, up to Read
-	Read    uint64          // where Change is "read"
-	Raw     json.RawMessage // the whole event, for changes with further fields
+	fabric.ChannelChange
+	Read uint64          `json:"read"`
+	Raw  json.RawMessage `json:"-"` // the whole event, for changes with further fields
 }
+
+// ChangeRead is the change that only edges tell: what the user has read on another device.
+const ChangeRead = "read"
 
 // Synced ends what a (re)connect brought: live from here on.
 type Synced struct {

@@ -44,9 +44,14 @@ func (c *conn) handle(o *wire.Object) error {
 		}
 		in.offer(p)
 	case "channel":
-		return c.deliver(&ChannelChange{
-			Channel: c.s.seen.channel(o.Channel).id, Change: string(o.Change), Read: o.Read, Raw: bytes.Clone(o.Raw),
-		})
+		change := &ChannelChange{Raw: bytes.Clone(o.Raw)}
+		if err := json.Unmarshal(change.Raw, change); err != nil {
+			return fmt.Errorf("%w: channel: %w", wire.ErrMalformed, err)
+		}
+		if change.Change == fabric.ChangeRemoved {
+			c.s.marks.forget(change.Channel)
+		}
+		return c.deliver(change)
 	case "cursor":
 		return c.checkpoint(fabric.Cursor(o.Cursor), func(at fabric.Cursor) Event { return &Checkpoint{Cursor: at} })
 	case "synced":

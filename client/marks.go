@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -117,6 +118,18 @@ func (m *marks) flushLocked() {
 		k.ack, k.view, k.sentAt = false, false, now
 	}
 	m.dirty = m.dirty[:0]
+}
+
+// forget drops what is due of a channel that is no longer the user's.
+func (m *marks) forget(channel fabric.ChannelID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k, ok := m.channels[channel]
+	if !ok {
+		return
+	}
+	delete(m.channels, channel)
+	m.dirty = slices.DeleteFunc(m.dirty, func(due *mark) bool { return due == k })
 }
 
 // reconnected sends what is due, and again what may have been lost with the connection before.

@@ -20,8 +20,8 @@ type HistoryQuery struct {
 
 // Page is a part of a channel's history in ascending seq. More says that there is more in the direction asked for.
 type Page struct {
-	Messages []fabric.Stored `json:"messages"`
-	More     bool            `json:"more"`
+	Messages []Shown `json:"messages"`
+	More     bool    `json:"more"`
 }
 
 // History returns a page of a channel.
@@ -36,44 +36,6 @@ func (s *Session) history(ctx context.Context, c *call, channel fabric.ChannelID
 		HistoryQuery
 	}{channel, q}, &page)
 	return page, err
-}
-
-// Channel is a channel as the user's list shows it.
-type Channel struct {
-	ID       fabric.ChannelID `json:"id"`
-	Kind     fabric.Kind      `json:"kind"`
-	Name     string           `json:"name"`
-	Peer     *fabric.User     `json:"peer"` // of a direct chat
-	Last     *fabric.Stored   `json:"last"` // nil where there is no message
-	Unread   int              `json:"unread"`
-	Receipts []fabric.Receipt `json:"receipts"`
-}
-
-// ChannelPage is a part of the list, newest first. Cursor gets the next one; it is empty at the end.
-type ChannelPage struct {
-	Channels []Channel `json:"channels"`
-	Cursor   string    `json:"cursor"`
-}
-
-// Channels returns a page of the user's channels: the first one for an empty cursor, of 50 for a limit of 0.
-func (s *Session) Channels(ctx context.Context, limit int, cursor string) (ChannelPage, error) {
-	var page ChannelPage
-	err := s.ask(ctx, "channels", struct {
-		Limit  int    `json:"limit,omitempty"`
-		Cursor string `json:"cursor,omitempty"`
-	}{limit, cursor}, &page)
-	return page, err
-}
-
-// Receipts returns the marks of a channel's members.
-func (s *Session) Receipts(ctx context.Context, channel fabric.ChannelID) ([]fabric.Receipt, error) {
-	var reply struct {
-		Receipts []fabric.Receipt `json:"receipts"`
-	}
-	err := s.ask(ctx, "receipts", struct {
-		Channel fabric.ChannelID `json:"channel"`
-	}{channel}, &reply)
-	return reply.Receipts, err
 }
 
 type watchFields struct {

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/weft-im/weft/client"
@@ -40,6 +41,15 @@ func TestRequestsAndTheirReplies(t *testing.T) {
 			}
 			return err
 		}},
+		{"receipts", map[string]any{"receipts": []any{map[string]any{"user": bob, "delivered": 7, "read": 0}}, "cursor": "more"}, func() error {
+			page, err := s.ReceiptPage(t.Context(), crew.Channel(), client.ReceiptQuery{Seq: 7, Limit: 1})
+			if err == nil && (len(page.Receipts) != 1 || page.Receipts[0].User != bob || page.Cursor != "more") {
+				t.Errorf("got %+v", page)
+			}
+			return err
+		}},
+		{"join", map[string]any{"channel": crew.Channel()}, func() error { return s.Join(t.Context(), crew.Channel(), "code") }},
+		{"leave", map[string]any{"channel": crew.Channel()}, func() error { return s.Leave(t.Context(), crew.Channel()) }},
 		{"ping", map[string]any{"now": 1}, func() error { _, err := s.Ping(t.Context()); return err }},
 	}
 	for _, tc := range cases {
@@ -147,5 +157,106 @@ func TestEventsOfEachType(t *testing.T) {
 	}
 	if ch := next[*client.ChannelChange](t, s); ch.Channel != annBob || ch.Change != "read" || ch.Read != 9 {
 		t.Errorf("got %+v", ch)
+	}
+}
+
+func TestEventsOfGroups(t *testing.T) {
+	srv := newServer(t)
+	s := srv.dial(srv.options())
+	p, _ := srv.welcome()
+	event := func(seq, prev uint64, from fabric.UserID) map[string]any {
+		m := message(seq, prev, from, "c")
+		m["channel"] = crew.Channel()
+		return m
+	}
+	cem := fabric.UserID("01890000-0000-7000-8000-00000000000c")
+	p.say(
+		map[string]any{"ev": "channel", "channel": crew.Channel(), "change": "added", "seq": 5, "by": bob, "name": "Crew"},
+		event(7, 5, bob), event(8, 7, cem), event(9, 8, bob),
+		map[string]any{"ev": "receipt", "channel": crew.Channel(), "delivered": 8, "read": 7},
+		map[string]any{"ev": "channel", "channel": crew.Channel(), "change": "prefs", "prefs": map[string]any{"muted_until": -1, "pinned": true}},
+		map[string]any{"ev": "channel", "channel": annBob, "change": "starred", "seq": 3, "on": true},
+		map[string]any{"ev": "channel", "channel": fabric.Self(ann), "change": "later", "news": 1},
+	)
+	if ch := next[*client.ChannelChange](t, s); ch.Channel != crew.Channel() || ch.Change != fabric.ChangeAdded || ch.Seq != 5 || ch.By != bob || ch.Name != "Crew" {
+		t.Errorf("got %+v", ch)
+	}
+	for i, want := range []fabric.UserID{bob, cem, bob} {
+		if m := next[*client.Message](t, s); m.From != want || m.Channel != crew.Channel() {
+			t.Errorf("message %d is from %s in %s, want %s", i, m.From, m.Channel, want)
+		}
+	}
+	if r := next[*client.Receipt](t, s); r.Channel != crew.Channel() || r.Receipt != (fabric.Receipt{Delivered: 8, Read: 7}) {
+		t.Errorf("got %+v, want what all have passed", r)
+	}
+	if ch := next[*client.ChannelChange](t, s); ch.Prefs == nil || *ch.Prefs != (fabric.Prefs{MutedUntil: fabric.MutedForever, Pinned: true}) {
+		t.Errorf("got %+v", ch)
+	}
+	if ch := next[*client.ChannelChange](t, s); ch.Change != fabric.ChangeStarred || ch.Seq != 3 || ch.On == nil || !*ch.On {
+		t.Errorf("got %+v", ch)
+	}
+	if ch := next[*client.ChannelChange](t, s); !bytes.Contains(ch.Raw, []byte(`"news":1`)) {
+		t.Errorf("got %s, want all of an event that is not known", ch.Raw)
+	}
+}
+
+func TestMarksOfAGroupOneIsNoLongerInAreNotSaidAgain(t *testing.T) {
+	srv := newServer(t)
+	s := srv.dial(srv.options())
+	p, _ := srv.welcome()
+	s.Ack(crew.Channel(), 7)
+	p.expect("ack")
+	p.say(map[string]any{"ev": "channel", "channel": crew.Channel(), "change": "removed", "seq": 9, "by": bob})
+	next[*client.ChannelChange](t, s)
+	s.Ack(annBob, 8)
+	p.expect("ack")
+
+	p.drop()
+	p, _ = srv.welcome()
+	if ack := p.expect("ack"); ack.Channel != string(annBob) {
+		t.Errorf("acks %s, want the chat with bob alone", ack.Channel)
+	}
+	s.Read(annBob, 9)
+	p.expect("read") // and nothing between them
+}
+
+func TestWhatIsSaidOfAMessageGoesOutAsARecord(t *testing.T) {
+	srv := newServer(t)
+	s := srv.dial(srv.options())
+	p, _ := srv.welcome()
+	ctx := t.Context()
+	cases := []struct {
+		kind, body string
+		say        func() (fabric.Sent, error)
+	}{
+		{"text", `{"text":"hi","reply_to":7,"mentions":["` + string(bob) + `"],"forwarded":true}`, func() (fabric.Sent, error) {
+			return s.SendText(ctx, string(annBob), client.Text{Text: "hi", ReplyTo: 7, Mentions: []fabric.UserID{bob}, Forwarded: true})
+		}},
+		{"edit", `{"seq":7,"body":{"text":"ho"}}`, func() (fabric.Sent, error) {
+			return s.Edit(ctx, annBob, 7, []byte(`{"text":"ho"}`))
+		}},
+		{"delete", `{"seq":7}`, func() (fabric.Sent, error) { return s.DeleteForAll(ctx, annBob, 7) }},
+		{"reaction", `{"seq":7,"emoji":""}`, func() (fabric.Sent, error) { return s.React(ctx, annBob, 7, "") }},
+		{"pin", `{"seq":7,"on":true}`, func() (fabric.Sent, error) { return s.Pin(ctx, annBob, 7, true) }},
+	}
+	for _, tc := range cases {
+		t.Run(tc.kind, func(t *testing.T) {
+			answered := make(chan error, 1)
+			go func() {
+				sent, err := tc.say()
+				if err == nil && sent.Seq != 9 {
+					t.Errorf("stored at %+v, want 9", sent)
+				}
+				answered <- err
+			}()
+			r := p.expect("send")
+			if r.To != string(annBob) || r.Kind != tc.kind || string(r.Body) != tc.body {
+				t.Errorf("sent %s %s to %s", r.Kind, r.Body, r.To)
+			}
+			p.reply(r.ID, stored(9, 7))
+			if err := receive(t, answered, "the reply"); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

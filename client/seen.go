@@ -13,9 +13,10 @@ type seen map[fabric.ChannelID]*channelSeen
 // channelSeen is a channel's part of it.
 type channelSeen struct {
 	id        fabric.ChannelID
-	low, high fabric.UserID // of a direct chat
-	last      uint64        // the highest seq that was told
-	own       []uint64      // seqs above last that this session sent itself and has the reply of
+	low, high fabric.UserID // of a direct chat; of a group, who wrote last and before that
+	group     bool
+	last      uint64   // the highest seq that was told
+	own       []uint64 // seqs above last that this session sent itself and has the reply of
 }
 
 // maxOwn bounds how many own seqs are kept of a channel in which nobody else writes. Of more, a resume from an old cursor
@@ -28,20 +29,29 @@ func (x seen) channel(name []byte) *channelSeen {
 		return c
 	}
 	c := &channelSeen{id: fabric.ChannelID(name)}
+	c.group = c.id.Kind() == fabric.KindGroup
 	c.low, c.high, _ = c.id.Users()
 	x[c.id] = c
 	return c
 }
 
-// user returns a sender's id; in a direct chat it is a part of the channel's and costs nothing.
+// user returns a sender's id; in a direct chat it is a part of the channel's and costs nothing, in a group it costs nothing
+// while two people talk.
 func (c *channelSeen) user(id []byte) fabric.UserID {
+	if len(id) == 0 {
+		return ""
+	}
 	if string(id) == string(c.low) { // an if compares without making a string, a switch makes one
 		return c.low
 	}
 	if string(id) == string(c.high) {
 		return c.high
 	}
-	return fabric.UserID(id)
+	u := fabric.UserID(id)
+	if c.group {
+		c.low, c.high = u, c.low
+	}
+	return u
 }
 
 // told notes that everything of the channel up to seq was told.

@@ -66,7 +66,7 @@ func (s *Session) send(d Draft, sent func(fabric.Sent, error)) (*call, error) {
 	if d.CID == "" {
 		d.CID = fabric.NewCID()
 	}
-	c := &call{to: d.To, cid: d.CID, tried: d.Since, sent: sent}
+	c := &call{to: d.To, cid: d.CID, tried: d.Since, change: fabric.IsChange(d.Kind), sent: sent}
 	err = s.start(c, func(id uint64) ([]byte, error) {
 		if most := s.limits.BodyBytes; most > 0 && len(body) > most {
 			return nil, fabric.Errorf(fabric.CodeTooLarge, "the body has %d bytes, the server takes %d", len(body), most)

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,7 @@ type answer struct {
 // sendAsync sends to bob and returns where the answer comes.
 func sendAsync(t *testing.T, s *client.Session, d client.Draft) <-chan answer {
 	t.Helper()
-	d.To, d.Kind, d.Body = string(bob), "text", json.RawMessage(`{"text":"hello"}`)
+	d.To, d.Kind, d.Body = string(bob), cmp.Or(d.Kind, "text"), json.RawMessage(`{"text":"hello"}`)
 	answered := make(chan answer, 2)
 	if _, err := s.SendAsync(d, func(sent fabric.Sent, err error) { answered <- answer{sent, err} }); err != nil {
 		t.Fatal(err)
@@ -122,6 +123,17 @@ func TestPastTheDedupeWindowTheHistoryIsAskedFirst(t *testing.T) {
 			mustBeSent(t, answered, tc.found)
 		})
 	}
+}
+
+func TestAChangeIsSentAgainWithoutALook(t *testing.T) {
+	srv := newServer(t)
+	srv.info["limits"] = map[string]any{"dedupe_ms": 120_000}
+	s := srv.dial(srv.options())
+	p, _ := srv.welcome()
+	// History has no record of its own for a reaction, in which it could be found.
+	answered := sendAsync(t, s, client.Draft{Kind: "reaction", CID: "CID", Since: time.Now().Add(-time.Hour)})
+	p.reply(p.expect("send").ID, stored(9, 7))
+	mustBeSent(t, answered, 9)
 }
 
 func TestASendIsTriedAgainWhereTheServerDoesNotKnow(t *testing.T) {
