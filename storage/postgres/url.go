@@ -22,7 +22,7 @@ func parseURL(s string) (*pgxpool.Config, error) {
 			return nil, errors.New("the PostgreSQL URL can't be read: want postgres://user:password@host:port/database, " +
 				"with characters like / # ? @ % : in the password written as %2F %23 %3F %40 %25 %3A")
 		}
-	} else if !strings.Contains(s, "=") {
+	} else if !strings.Contains(s, "=") || strings.Contains(s, "://") {
 		return nil, errors.New("this is no PostgreSQL URL: want postgres://user:password@host:port/database")
 	}
 	cfg, err := pgxpool.ParseConfig(s)
