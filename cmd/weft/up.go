@@ -39,6 +39,8 @@ func (c *upCmd) Run(ctx context.Context) error {
 	}
 	limits := edge.DefaultLimits()
 	limits.SendsPerSecond, limits.SendBurst = c.SendRate, 2*c.SendRate
+	// A send is an operation too: those who may send more may do more.
+	limits.OpsPerSecond, limits.OpsBurst = max(limits.OpsPerSecond, 2*c.SendRate), max(limits.OpsBurst, 4*c.SendRate)
 	n, err := node.Start(ctx, node.Config{
 		Data: c.Data, Listen: c.Listen, NATSListen: c.NATSListen, OpsListen: c.OpsListen,
 		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Limits: limits, Log: log,
