@@ -30,6 +30,9 @@ type HistorySinceRequest struct {
 	From fabric.Position `json:"from,omitempty"` // nil asks for Upto alone
 	Upto fabric.Position `json:"upto,omitempty"` // nil in the first request: the reply sets it
 	Next string          `json:"next,omitempty"` // of the page before
+	// ForEdge is of an edge that hands what it reads to all who may see it: groups are left out, since it reads them once for
+	// all of their members, and a message that only its sender may see says so, in a field "only".
+	ForEdge bool `json:"for_edge,omitempty"`
 }
 
 // HistorySinceReply is a page of message objects, channel by channel, each in ascending seq. Upto is where the logs

@@ -80,7 +80,7 @@ type Edge struct {
 	callers   *callers
 	dirty     dirtySessions
 	lot       *parkingLot
-	opened    *lru.Cache[fabric.ChannelID, struct{}]
+	opened    *lru.Cache[opening, openedChat]
 	resumes   chan struct{}
 	clock     coarseClock
 
@@ -102,7 +102,7 @@ func New(ctx context.Context, nc *nats.Conn, verifier *auth.Verifier, addr strin
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
-	opened, err := lru.New[fabric.ChannelID, struct{}](openedChats)
+	opened, err := lru.New[opening, openedChat](openedChats)
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}

@@ -69,6 +69,11 @@ func (s *Session) hello(r *request) {
 		s.close(closeRestart, "cannot take sessions now: try again")
 		return
 	}
+	if err := s.edge.loadGroups(s.member()); err != nil {
+		s.refuse(r.id, err)
+		s.close(closeRestart, "cannot take sessions now: try again")
+		return
+	}
 	s.nonce = ""
 	s.reply(r.id, struct {
 		User    fabric.UserID   `json:"user"`
@@ -132,7 +137,7 @@ func (e *Edge) leave(s *Session) {
 	if m == nil {
 		return
 	}
-	last, was := e.hub.leave(s)
+	last, was, ended := e.hub.leave(s)
 	if !was {
 		return
 	}
@@ -140,7 +145,7 @@ func (e *Edge) leave(s *Session) {
 	e.watches.remove(s, nil)
 	e.presence.update(m.id)
 	if last {
-		e.live.do(e.ctx, func() { e.live.forget(m) })
+		e.live.do(e.ctx, func() { e.live.forget(m, ended) })
 		e.receipts.forget(m.id)
 	}
 }

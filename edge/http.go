@@ -38,7 +38,10 @@ func (e *Edge) Handler() http.Handler {
 	mux.Handle("GET /v1/devices", e.signedIn(e.getDevices))
 	mux.Handle("DELETE /v1/devices/{id}", e.signedIn(e.deleteDevice))
 
+	e.groupRoutes(mux)
 	mux.Handle("GET /v1/channels", e.signedIn(e.getChannels))
+	mux.Handle("GET /v1/channels/{id}", e.signedIn(e.getChannel))
+	mux.Handle("PATCH /v1/channels/{id}", e.signedIn(e.patchChannel))
 	mux.Handle("GET /v1/channels/{id}/messages", e.signedIn(e.getMessages))
 	mux.Handle("POST /v1/channels/{id}/messages", e.signedIn(e.postMessage))
 	mux.Handle("GET /v1/channels/{id}/receipts", e.signedIn(e.getReceipts))

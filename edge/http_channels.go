@@ -21,17 +21,18 @@ func (e *Edge) getChannels(r *http.Request, c caller) (int, any, error) {
 	})
 }
 
-// readable returns the channel that the path names, if the caller may read it.
-func readable(r *http.Request, c caller) (fabric.ChannelID, error) {
+// readable returns the channel that the path names, and how the caller stands in it, if they may read it.
+func (e *Edge) readable(r *http.Request, c caller) (fabric.ChannelID, standing, error) {
 	channel, err := fabric.ParseChannelID(r.PathValue("id"))
 	if err != nil {
-		return "", err
+		return "", standing{}, err
 	}
-	return channel, mayRead(c.user, channel)
+	st, err := e.standing(r.Context(), c.user, channel)
+	return channel, st, err
 }
 
 func (e *Edge) getMessages(r *http.Request, c caller) (int, any, error) {
-	channel, err := readable(r, c)
+	channel, st, err := e.readable(r, c)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -50,7 +51,9 @@ func (e *Edge) getMessages(r *http.Request, c caller) (int, any, error) {
 	if hasBefore && hasAfter {
 		return 0, nil, fabric.Errorf(fabric.CodeBadRequest, "before and after exclude each other")
 	}
-	req := contract.HistoryPageRequest{Channel: channel, Before: before, Limit: int(min(limit, contract.MaxPage))}
+	req := contract.HistoryPageRequest{
+		User: c.user, Channel: channel, From: st.readsFrom(), Before: before, Limit: int(min(limit, contract.MaxPage)),
+	}
 	if hasAfter {
 		req.After = &after
 	}
@@ -58,11 +61,21 @@ func (e *Edge) getMessages(r *http.Request, c caller) (int, any, error) {
 }
 
 func (e *Edge) getReceipts(r *http.Request, c caller) (int, any, error) {
-	channel, err := readable(r, c)
+	channel, _, err := e.readable(r, c)
 	if err != nil {
 		return 0, nil, err
 	}
-	return e.ask(r, subjects.ChatsReceipts, contract.ChatsReceiptsRequest{User: c.user, Channel: channel})
+	seq, _, err := queryUint(r, "seq")
+	if err != nil {
+		return 0, nil, err
+	}
+	limit, _, err := queryUint(r, "limit")
+	if err != nil {
+		return 0, nil, err
+	}
+	return e.ask(r, subjects.ChatsReceipts, contract.ChatsReceiptsRequest{
+		User: c.user, Channel: channel, Seq: seq, Limit: int(min(limit, contract.MaxReceipts)), Cursor: r.URL.Query().Get("cursor"),
+	})
 }
 
 // postMessage sends as the op does; the same cid again is the same message, with 200 instead of 201.
@@ -82,7 +95,9 @@ func (e *Edge) postMessage(r *http.Request, c caller) (int, any, error) {
 	if !e.callers.of(c.user).sends.Allow() {
 		return 0, nil, fabric.Errorf(fabric.CodeRateLimited, "over %d messages a second: slow down", e.cfg.Limits.SendsPerSecond)
 	}
-	stored, err := e.publish(r.Context(), c.user, r.PathValue("id"), body.CID, body.Kind, body.Body)
+	stored, err := e.publish(r.Context(), outgoing{
+		from: c.user, to: r.PathValue("id"), cid: body.CID, kind: body.Kind, body: body.Body,
+	})
 	if err != nil {
 		return 0, nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 
@@ -11,8 +12,8 @@ import (
 	"github.com/weft-im/weft/subjects"
 )
 
-// hub knows which users are online on this edge and by which sessions. An online user costs two subscriptions, which
-// their sessions share. All of an edge's subscriptions are of one queue group of its own, so that NATS brings it one
+// hub knows which users are online on this edge, by which sessions, and in which groups. An online user costs two
+// subscriptions, which their sessions share, and a group one, which all who are in it share. All of an edge's subscriptions are of one queue group of its own, so that NATS brings it one
 // copy of a message although both users of a chat may be here.
 type hub struct {
 	nc    *nats.Conn
@@ -21,6 +22,7 @@ type hub struct {
 
 	mu      sync.RWMutex
 	members map[fabric.UserID]*member
+	groups  map[fabric.ChannelID]*group // that somebody here is in
 }
 
 // member is a user who is online here.
@@ -28,12 +30,17 @@ type member struct {
 	id       fabric.UserID
 	sessions []*Session           // guarded by hub.mu; replaced, never changed in place
 	subs     []*nats.Subscription // guarded by hub.mu
+	groups   []*group             // guarded by hub.mu
+
+	loading sync.Mutex  // while the user's groups are asked for
+	loaded  bool        // guarded by loading
+	private atomic.Bool // what the user reads is nobody else's to know
 
 	tails map[fabric.ChannelID]*tail // owned by the live loop
 }
 
 func newHub(nc *nats.Conn, edgeID string, live chan *nats.Msg) *hub {
-	return &hub{nc: nc, group: edgeID, live: live, members: make(map[fabric.UserID]*member)}
+	return &hub{nc: nc, group: edgeID, live: live, members: make(map[fabric.UserID]*member), groups: make(map[fabric.ChannelID]*group)}
 }
 
 // join puts s into the hub as one of u's sessions. When it returns, the user's subscriptions are ahead, on the same
@@ -60,22 +67,30 @@ func (h *hub) join(s *Session, u fabric.UserID, set func(*member)) error {
 	return nil
 }
 
-// leave takes s out of the hub. last tells that it was the user's last session here.
-func (h *hub) leave(s *Session) (last, was bool) {
+// leave takes s out of the hub. last tells that it was the user's last session here, ended are the groups that nobody
+// here is in any more.
+func (h *hub) leave(s *Session) (last, was bool, ended []*group) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	m := s.member()
 	i := slices.Index(m.sessions, s)
 	if i < 0 {
-		return false, false
+		return false, false, nil
 	}
 	m.sessions = slices.Concat(m.sessions[:i], m.sessions[i+1:])
 	if len(m.sessions) > 0 {
-		return false, true
+		return false, true, nil
 	}
 	delete(h.members, m.id)
 	m.unsubscribe()
-	return true, true
+	for _, g := range m.groups {
+		g.drop(m)
+		if h.release(g) {
+			ended = append(ended, g)
+		}
+	}
+	m.groups = nil
+	return true, true, ended
 }
 
 func (m *member) unsubscribe() {

@@ -31,6 +31,7 @@ type live struct {
 type tail struct {
 	seq       uint64
 	refs      int             // online members who hold it
+	group     *group          // of a group's: it lasts as long as that is followed
 	held      []msglog.Record // what came while a hole is being filled
 	repairing bool
 	dropped   bool // held overflowed: what was dropped is in the log
@@ -81,9 +82,17 @@ func (l *live) receive(m *nats.Msg) {
 	case subjects.EventMessage:
 		l.message(c, m)
 	case subjects.EventReceipt:
+		if user == subjects.AllMembers {
+			l.edge.receipts.passed(c, m.Data)
+			return
+		}
 		l.edge.receipts.received(c, user, m.Data)
 	case subjects.EventTyping:
 		l.edge.typed(c, m.Data)
+	case subjects.EventRead:
+		l.edge.receipts.readElsewhere(c, m.Data)
+	case subjects.EventAccess:
+		l.edge.accessChanged(c)
 	}
 }
 
@@ -151,8 +160,13 @@ func (l *live) newTail(rec msglog.Record) *tail {
 	if rec.Seq <= rec.Prev {
 		return nil
 	}
-	t := &tail{seq: rec.Prev}
 	shard := subjects.Shard(rec.Channel, len(l.seen))
+	if g := l.edge.hub.groupHere(rec.Channel); g != nil {
+		t := l.groupTail(g, shard, rec.Prev)
+		l.tails[rec.Channel] = t
+		return t
+	}
+	t := &tail{seq: rec.Prev}
 	for _, u := range usersOf(rec.Channel) {
 		if u == "" {
 			continue
@@ -179,14 +193,17 @@ func (l *live) newTail(rec msglog.Record) *tail {
 	return t
 }
 
-// forget lets go of the channels of a member who left.
-func (l *live) forget(m *member) {
+// forget lets go of the channels of a member who left, and of the groups that ended with that.
+func (l *live) forget(m *member, ended []*group) {
 	for c, t := range m.tails {
 		if t.refs--; t.refs == 0 && l.tails[c] == t {
 			delete(l.tails, c)
 		}
 	}
 	m.tails = nil
+	for _, g := range ended {
+		l.forgetGroup(g)
+	}
 }
 
 // usersOf returns the users whose subscriptions bring a channel.
@@ -206,7 +223,20 @@ func (l *live) deliver(rec msglog.Record, told []msglog.Waiter) {
 	if rec.Seq > l.seen[shard].Load() {
 		l.seen[shard].Store(rec.Seq) // only this goroutine stores
 	}
-	l.event = fabric.AppendMessageEvent(l.event[:0], rec.Channel, rec.Seq, rec.Prev, rec.At, rec.Payload)
+	l.edge.metrics.delivered.Inc()
+	switch rec.Channel.Kind() {
+	case fabric.KindGroup:
+		l.deliverGroup(shard, rec, told)
+		return
+	case fabric.KindSelf:
+		if fabric.HasKind(rec.Payload, fabric.MsgChannel) {
+			l.deliverSelf(shard, rec)
+			return
+		}
+	case fabric.KindDirect:
+	}
+	only, payload := fabric.CutOnly(rec.Payload)
+	l.event = fabric.AppendMessageEvent(l.event[:0], rec.Channel, rec.Seq, rec.Prev, rec.At, payload)
 	for _, u := range usersOf(rec.Channel) {
 		if u == "" {
 			continue
@@ -216,11 +246,11 @@ func (l *live) deliver(rec msglog.Record, told []msglog.Waiter) {
 			continue
 		}
 		l.follow(m, rec.Channel)
+		had := only != "" && u != only // nobody else's to see, and yet passed
 		for _, s := range l.edge.hub.sessionsOf(u) {
-			s.message(shard, rec, l.event, toldOf(told, s))
+			s.message(shard, rec, l.event, had || toldOf(told, s))
 		}
 	}
-	l.edge.metrics.delivered.Inc()
 }
 
 // follow counts a member who came after the channel's tail was made.

@@ -10,13 +10,13 @@ import (
 
 // metrics are the edge's, named weft_edge_….
 type metrics struct {
-	connections, sessions                    prometheus.Gauge
-	framesIn, framesOut, bytesIn             prometheus.Counter
-	delivered, gaps, slow, receipts, resyncs prometheus.Counter
-	sent, resume                             prometheus.Histogram
-	refused, closes                          *prometheus.CounterVec
-	bytesOut                                 atomic.Uint64
-	parked                                   atomic.Pointer[parkingLot]
+	connections, sessions                                   prometheus.Gauge
+	framesIn, framesOut, bytesIn                            prometheus.Counter
+	delivered, gaps, slow, receipts, groupReceipts, resyncs prometheus.Counter
+	sent, resume                                            prometheus.Histogram
+	refused, closes                                         *prometheus.CounterVec
+	bytesOut                                                atomic.Uint64
+	parked                                                  atomic.Pointer[parkingLot]
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -43,20 +43,21 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return c
 	}
 	m := &metrics{
-		connections: gauge("connections", "Open WebSocket connections, signed in or not."),
-		sessions:    gauge("sessions", "Signed-in sessions."),
-		framesIn:    counter("received_frames_total", "WebSocket data frames from clients."),
-		framesOut:   counter("sent_frames_total", "WebSocket data frames to clients; one may carry many objects."),
-		bytesIn:     counter("received_bytes_total", "Bytes of data frames from clients."),
-		delivered:   counter("delivered_messages_total", "Messages handed to the sessions of their channel on this edge, once each."),
-		gaps:        counter("gaps_total", "Holes in the live flow that were filled from the log."),
-		slow:        counter("slow_sessions_total", "Sessions closed because their queue was full."),
-		receipts:    counter("receipt_writes_total", "Writes of a user's high-water marks."),
-		resyncs:     counter("resyncs_total", "Times that all that is live was read again from the logs, after NATS was away."),
-		sent:        histogram("send_seconds", "From a client's send to the store's word.", prometheus.ExponentialBuckets(0.0005, 2, 14)),
-		resume:      histogram("resume_seconds", "From hello to synced.", prometheus.ExponentialBuckets(0.001, 2, 15)),
-		refused:     vec("refused_total", "Operations answered with an error.", "code"),
-		closes:      vec("closed_sessions_total", "Sessions closed by the server.", "code"),
+		connections:   gauge("connections", "Open WebSocket connections, signed in or not."),
+		sessions:      gauge("sessions", "Signed-in sessions."),
+		framesIn:      counter("received_frames_total", "WebSocket data frames from clients."),
+		framesOut:     counter("sent_frames_total", "WebSocket data frames to clients; one may carry many objects."),
+		bytesIn:       counter("received_bytes_total", "Bytes of data frames from clients."),
+		delivered:     counter("delivered_messages_total", "Messages handed to the sessions of their channel on this edge, once each."),
+		gaps:          counter("gaps_total", "Holes in the live flow that were filled from the log."),
+		slow:          counter("slow_sessions_total", "Sessions closed because their queue was full."),
+		receipts:      counter("receipt_writes_total", "Writes of a user's high-water marks."),
+		groupReceipts: counter("group_receipts_total", "Marks that all members of a group have passed, told to its sessions here."),
+		resyncs:       counter("resyncs_total", "Times that all that is live was read again from the logs, after NATS was away."),
+		sent:          histogram("send_seconds", "From a client's send to the store's word.", prometheus.ExponentialBuckets(0.0005, 2, 14)),
+		resume:        histogram("resume_seconds", "From hello to synced.", prometheus.ExponentialBuckets(0.001, 2, 15)),
+		refused:       vec("refused_total", "Operations answered with an error.", "code"),
+		closes:        vec("closed_sessions_total", "Sessions closed by the server.", "code"),
 	}
 	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Namespace: "weft", Subsystem: "edge", Name: "sent_bytes_total", Help: "Bytes written to clients' sockets.",

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/weft-im/weft/contract"
@@ -66,8 +64,10 @@ func (s *Session) do(r *request) {
 		s.unwatch(r)
 	case "hello":
 		s.hello(r)
-	case "join", "leave":
-		s.refuse(r.id, fabric.Errorf(fabric.CodeNotFound, "%s: there are no groups on this server yet", r.op))
+	case "join":
+		s.join(m, r)
+	case "leave":
+		s.leaveGroup(m, r)
 	default:
 		s.refuse(r.id, fabric.Errorf(fabric.CodeBadRequest, "unknown op %q", clip(r.op)))
 	}
@@ -136,19 +136,26 @@ func (s *Session) ping(r *request) {
 	s.reply(r.id, map[string]int64{"now": fabric.Millis(time.Now())})
 }
 
-// later works on a request away from the reader, so that a slow service holds nothing else of the session up, until
-// mostCalls of them are at work.
-func (s *Session) later(id []byte, f func(ctx context.Context) ([]byte, error)) {
-	id = append([]byte(nil), id...) // the frame's buffer is used again
-	if len(id) == 0 {
-		id = nil
-	}
+// work does f away from the reader, so that a slow service holds nothing else of the session up, until mostCalls of them
+// are at work.
+func (s *Session) work(f func(ctx context.Context)) {
 	calls := s.rates().calls
 	calls <- struct{}{}
 	s.edge.wg.Go(func() {
 		defer func() { <-calls }()
 		ctx, cancel := context.WithTimeout(s.edge.ctx, callTimeout)
 		defer cancel()
+		f(ctx)
+	})
+}
+
+// later answers a request with what f returns, away from the reader.
+func (s *Session) later(id []byte, f func(ctx context.Context) ([]byte, error)) {
+	id = append([]byte(nil), id...) // the frame's buffer is used again
+	if len(id) == 0 {
+		id = nil
+	}
+	s.work(func(ctx context.Context) {
 		data, err := f(ctx)
 		if err != nil {
 			s.refuse(id, err)
@@ -167,9 +174,6 @@ func (s *Session) call(id []byte, verb subjects.Verb, req any) {
 
 func (s *Session) history(m *member, r *request) {
 	c, err := fabric.ParseChannelID(r.channel)
-	if err == nil {
-		err = mayRead(m.id, c)
-	}
 	if err == nil && r.before != 0 && r.after != nil {
 		err = fabric.Errorf(fabric.CodeBadRequest, "before and after exclude each other")
 	}
@@ -177,19 +181,70 @@ func (s *Session) history(m *member, r *request) {
 		s.refuse(r.id, err)
 		return
 	}
-	s.call(r.id, subjects.HistoryPage, contract.HistoryPageRequest{Channel: c, Before: r.before, After: r.after, Limit: r.limit})
+	req := contract.HistoryPageRequest{User: m.id, Channel: c, Before: r.before, After: r.after, Limit: r.limit}
+	s.later(r.id, func(ctx context.Context) ([]byte, error) {
+		st, err := s.edge.standing(ctx, m.id, c)
+		if err != nil {
+			return nil, err
+		}
+		req.From = st.readsFrom()
+		return service.CallRaw(ctx, s.edge.nc, subjects.HistoryPage, req)
+	})
 }
 
 func (s *Session) receipts(m *member, r *request) {
 	c, err := fabric.ParseChannelID(r.channel)
-	if err == nil {
-		err = mayRead(m.id, c)
-	}
 	if err != nil {
 		s.refuse(r.id, err)
 		return
 	}
-	s.call(r.id, subjects.ChatsReceipts, contract.ChatsReceiptsRequest{User: m.id, Channel: c})
+	req := contract.ChatsReceiptsRequest{User: m.id, Channel: c, Seq: r.seq, Limit: r.limit, Cursor: r.cursor}
+	s.later(r.id, func(ctx context.Context) ([]byte, error) {
+		if _, err := s.edge.standing(ctx, m.id, c); err != nil {
+			return nil, err
+		}
+		return service.CallRaw(ctx, s.edge.nc, subjects.ChatsReceipts, req)
+	})
+}
+
+// join joins a group by an invite's code, or an open one.
+func (s *Session) join(m *member, r *request) {
+	var g fabric.GroupID
+	var err error
+	if r.channel != "" || r.code == "" {
+		if g, err = fabric.ParseGroupID(r.channel); err != nil {
+			s.refuse(r.id, err)
+			return
+		}
+	}
+	req := contract.ChatsJoinRequest{User: m.id, Group: g, Code: r.code}
+	s.later(r.id, func(ctx context.Context) ([]byte, error) {
+		reply, err := service.Call[contract.ChatsGroupReply](ctx, s.edge.nc, subjects.ChatsJoin, req)
+		if err != nil {
+			return nil, err
+		}
+		return channelReply(reply.Channel), nil
+	})
+}
+
+// leaveGroup leaves a group.
+func (s *Session) leaveGroup(m *member, r *request) {
+	g, err := fabric.ParseGroupID(r.channel)
+	if err != nil {
+		s.refuse(r.id, err)
+		return
+	}
+	req := contract.ChatsRemoveRequest{ChatsGroupRequest: contract.ChatsGroupRequest{User: m.id, Group: g}, Member: m.id}
+	s.later(r.id, func(ctx context.Context) ([]byte, error) {
+		if _, err := service.CallRaw(ctx, s.edge.nc, subjects.ChatsRemove, req); err != nil {
+			return nil, err
+		}
+		return channelReply(g.Channel()), nil
+	})
+}
+
+func channelReply(c fabric.ChannelID) []byte {
+	return append(append([]byte(`{"channel":"`), c...), `"}`...)
 }
 
 func (s *Session) active(m *member, r *request) {
@@ -202,56 +257,4 @@ func (s *Session) active(m *member, r *request) {
 	s.mu.Unlock()
 	s.edge.presence.update(m.id)
 	s.reply(r.id, struct{}{})
-}
-
-// typing tells the channel's other members. It is never stored, and past its rate it is dropped: there will be another.
-func (s *Session) typing(m *member, r *request) {
-	c, err := fabric.ParseChannelID(r.channel)
-	if err == nil {
-		err = mayWrite(m.id, c)
-	}
-	if err == nil && r.on == nil {
-		err = fabric.Errorf(fabric.CodeBadRequest, "typing: want on, true or false")
-	}
-	if err == nil && !s.rates().typing.Allow() {
-		err = fabric.Errorf(fabric.CodeRateLimited, "over %d typing events a minute", s.edge.cfg.Limits.TypingPerMin)
-	}
-	if err != nil {
-		s.refuse(r.id, err)
-		return
-	}
-	data, err := json.Marshal(typingEvent{User: m.id, On: *r.on})
-	if err == nil {
-		err = s.edge.nc.Publish(subjects.Typing(c), data)
-	}
-	if err != nil {
-		s.refuse(r.id, fmt.Errorf("publish typing: %w", err))
-		return
-	}
-	s.reply(r.id, struct{}{})
-}
-
-type typingEvent struct {
-	User fabric.UserID `json:"user"`
-	On   bool          `json:"on"`
-}
-
-// typed gives a typing event to the sessions of the channel's other members here.
-func (e *Edge) typed(c fabric.ChannelID, data []byte) {
-	var t typingEvent
-	if err := json.Unmarshal(data, &t); err != nil {
-		e.log.Error("a typing event is not JSON", "channel", c, "err", err)
-		return
-	}
-	b := append([]byte(`{"ev":"typing","channel":"`), c...)
-	b = append(append(b, `","user":"`...), t.User...)
-	b = append(strconv.AppendBool(append(b, `","on":`...), t.On), '}')
-	for _, u := range usersOf(c) {
-		if u == t.User {
-			continue
-		}
-		for _, s := range e.hub.sessionsOf(u) {
-			s.push(b)
-		}
-	}
 }

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"encoding/json"
+	"math/rand/v2"
 	"strconv"
 	"sync"
 	"time"
@@ -34,6 +35,7 @@ type receipts struct {
 type mark struct {
 	user    fabric.UserID
 	channel fabric.ChannelID
+	group   bool
 	want    fabric.Receipt // what the user's devices say
 	stored  fabric.Receipt // what the stream is known to hold
 	by      *Session       // who acked last: it need not be told
@@ -50,10 +52,11 @@ func newReceipts(e *Edge) *receipts {
 // mark takes an ack or a read.
 func (s *Session) mark(m *member, r *request, read bool) {
 	c, err := fabric.ParseChannelID(r.channel)
+	var st standing
 	if err == nil {
-		err = mayRead(m.id, c)
+		st, err = s.edge.standing(s.edge.ctx, m.id, c)
 	}
-	if err == nil && c.Kind() != fabric.KindDirect {
+	if err == nil && st.kind == fabric.KindSelf {
 		err = fabric.Errorf(fabric.CodeBadRequest, "there are no receipts in channel %s", c)
 	}
 	if err == nil && r.seq == 0 {
@@ -100,7 +103,10 @@ func (rs *receipts) want(by *Session, c fabric.ChannelID, w fabric.Receipt) {
 	}
 	mk := of[c]
 	if mk == nil {
-		mk = &mark{user: w.User, channel: c, want: fabric.Receipt{User: w.User}, stored: fabric.Receipt{User: w.User}}
+		mk = &mark{
+			user: w.User, channel: c, group: c.Kind() == fabric.KindGroup,
+			want: fabric.Receipt{User: w.User}, stored: fabric.Receipt{User: w.User},
+		}
 		of[c] = mk
 	}
 	higher := mk.want.Merge(w)
@@ -108,7 +114,43 @@ func (rs *receipts) want(by *Session, c fabric.ChannelID, w fabric.Receipt) {
 		return
 	}
 	mk.want, mk.by = higher, by
+	if mk.group && !mk.queued && !mk.writing {
+		mk.next = later(mk.next, rs.spread(c))
+	}
 	rs.queue(mk)
+}
+
+// sent counts a group's message as delivered to its sender and, since who writes in a group has it open, as read. The
+// marks that all members have passed would else wait for those who only write.
+func (rs *receipts) sent(by *Session, u fabric.UserID, sent fabric.Sent) {
+	if sent.Channel.Kind() == fabric.KindGroup {
+		rs.want(by, sent.Channel, fabric.Receipt{User: u, Delivered: sent.Seq, Read: sent.Seq})
+	}
+}
+
+// groupReceiptEvery is how often a member's marks in one group are written at most. What everybody has is told once a
+// second; more of them would change nothing.
+const groupReceiptEvery = time.Second
+
+// mostSpread bounds over how long the receipts of one message to a large group are spread.
+const mostSpread = 5 * time.Second
+
+// spread returns when a group's member writes what they ack now: those of a small group at once, those of a large one at
+// random over a millisecond for each who is here, so that one message is no burst of a thousand writes.
+func (rs *receipts) spread(c fabric.ChannelID) time.Time {
+	const small = 32
+	n := rs.edge.hub.sizeHere(c)
+	if n <= small {
+		return time.Time{}
+	}
+	return time.Now().Add(rand.N(min(time.Duration(n)*time.Millisecond, mostSpread)))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // queue has mk written when it is due. mu is held.
@@ -180,7 +222,7 @@ func (rs *receipts) load(ctx context.Context, unknown []*mark) []*mark {
 	bySubject := make(map[string]*mark, len(unknown))
 	for _, mk := range unknown {
 		shard := subjects.Shard(mk.channel, rs.edge.cfg.Shards)
-		subject := subjects.Receipt(mk.channel, shard, mk.user)
+		subject := mk.subject(shard)
 		byShard[shard] = append(byShard[shard], subject)
 		bySubject[subject] = mk
 	}
@@ -195,7 +237,7 @@ func (rs *receipts) load(ctx context.Context, unknown []*mark) []*mark {
 		for _, last := range lasts {
 			var marks fabric.Receipt
 			if mk := bySubject[last.Subject]; mk != nil && json.Unmarshal(last.Payload, &marks) == nil {
-				marks.User = mk.user
+				marks.User, marks.Private = mk.user, false
 				mk.stored = mk.stored.Merge(marks)
 			}
 		}
@@ -219,7 +261,16 @@ func (rs *receipts) retry(marks []*mark) {
 	}
 }
 
+// subject returns where a mark is stored.
+func (mk *mark) subject(shard int) string {
+	if mk.group {
+		return subjects.GroupReceipt(mk.channel, shard, mk.user)
+	}
+	return subjects.Receipt(mk.channel, shard, mk.user)
+}
+
 func (rs *receipts) write(mk *mark) {
+	m := rs.edge.hub.memberOf(mk.user)
 	rs.mu.Lock()
 	mk.queued = false
 	marks := mk.want.Merge(mk.stored)
@@ -228,14 +279,22 @@ func (rs *receipts) write(mk *mark) {
 		rs.mu.Unlock()
 		return
 	}
-	mk.want, mk.writing, mk.next = marks, true, time.Now().Add(receiptEvery)
+	every := receiptEvery
+	if mk.group {
+		every = groupReceiptEvery
+	}
+	mk.want, mk.writing, mk.next = marks, true, time.Now().Add(every)
 	rs.mu.Unlock()
-	shard := subjects.Shard(mk.channel, rs.edge.cfg.Shards)
 	data := strconv.AppendUint([]byte(`{"delivered":`), marks.Delivered, 10)
-	data = append(strconv.AppendUint(append(data, `,"read":`...), marks.Read, 10), '}')
+	data = strconv.AppendUint(append(data, `,"read":`...), marks.Read, 10)
+	if !mk.group && m != nil && m.private.Load() { // in a group nobody can tell who has not read
+		data = append(data, `,"private":true`...)
+	}
+	data = append(data, '}')
 	rs.edge.metrics.receipts.Inc()
 	w := &markWaiter{rs: rs, mk: mk, wrote: marks}
-	if err := rs.edge.publisher.Put(&nats.Msg{Subject: subjects.Receipt(mk.channel, shard, mk.user), Data: data}, w); err != nil {
+	shard := subjects.Shard(mk.channel, rs.edge.cfg.Shards)
+	if err := rs.edge.publisher.Put(&nats.Msg{Subject: mk.subject(shard), Data: data}, w); err != nil {
 		w.Published(msglog.Stored{}, err)
 	}
 }
@@ -246,12 +305,22 @@ type markWaiter struct {
 	wrote fabric.Receipt
 }
 
-// Published ends a write; what rose meanwhile is written next.
+// Published ends a write; what rose meanwhile is written next. A group's marks are not republished: what was read is told
+// to the user's other sessions here.
 func (w *markWaiter) Published(_ msglog.Stored, err error) {
 	w.rs.mu.Lock()
 	defer w.rs.mu.Unlock()
 	w.mk.writing = false
 	if err == nil {
+		if w.mk.group && w.wrote.Read > w.mk.stored.Read {
+			data, err := json.Marshal(readElsewhere{Channel: w.mk.channel, Read: w.wrote.Read})
+			if err == nil {
+				err = w.rs.edge.nc.Publish(subjects.ReadElsewhere(w.mk.user), data)
+			}
+			if err != nil {
+				w.rs.edge.log.Warn("cannot tell a user's other sessions what was read", "err", err)
+			}
+		}
 		w.mk.stored = w.mk.stored.Merge(w.wrote)
 	}
 	if w.mk.want.Merge(w.mk.stored) != w.mk.stored {
@@ -259,6 +328,50 @@ func (w *markWaiter) Published(_ msglog.Stored, err error) {
 		return
 	}
 	w.rs.drop(w.mk)
+}
+
+// readElsewhere says what a user has read in a group.
+type readElsewhere struct {
+	Channel fabric.ChannelID `json:"channel"`
+	Read    uint64           `json:"read"`
+}
+
+// readElsewhere tells a user's sessions here what was read in one of them, or on another edge.
+func (rs *receipts) readElsewhere(self fabric.ChannelID, data []byte) {
+	var read readElsewhere
+	if err := json.Unmarshal(data, &read); err != nil {
+		rs.edge.log.Error("what was read is not JSON", "channel", self, "err", err)
+		return
+	}
+	u := usersOf(self)[0]
+	rs.mu.Lock()
+	var by *Session
+	if mk := rs.marks[u][read.Channel]; mk != nil && mk.want.Read == read.Read {
+		by = mk.by
+	}
+	rs.mu.Unlock()
+	event := appendRead(nil, read.Channel, read.Read)
+	for _, s := range rs.edge.hub.sessionsOf(u) {
+		if s != by {
+			s.push(event)
+		}
+	}
+}
+
+// passed tells a group's sessions here what all of its members have.
+func (rs *receipts) passed(c fabric.ChannelID, data []byte) {
+	var marks fabric.Receipt
+	if err := json.Unmarshal(data, &marks); err != nil {
+		rs.edge.log.Error("a group's marks are not JSON", "channel", c, "err", err)
+		return
+	}
+	g := rs.edge.hub.groupHere(c)
+	if g == nil {
+		return
+	}
+	rs.edge.metrics.groupReceipts.Inc()
+	event := appendReceipt(nil, c, marks)
+	rs.edge.hub.each(g, func(_ *groupMember, s *Session) { s.push(event) })
 }
 
 // drop forgets a mark that is stored, once its user is no longer here. mu is held.
@@ -290,13 +403,17 @@ func (rs *receipts) received(c fabric.ChannelID, u fabric.UserID, data []byte) {
 		rs.edge.log.Error("a receipt is not JSON", "channel", c, "err", err)
 		return
 	}
-	marks.User = u
+	seen := fabric.Receipt{User: u, Delivered: marks.Delivered, Read: marks.Read, Private: marks.Private}.For("")
+	marks.User, marks.Private = u, false
 	by, readRose, fell := rs.learn(c, marks)
 	if fell {
 		return // the higher marks are on their way
 	}
-	event := appendReceipt(nil, c, marks)
 	for _, member := range usersOf(c) {
+		event := appendReceipt(nil, c, seen)
+		if member == u {
+			event = appendReceipt(event[:0], c, marks)
+		}
 		for _, s := range rs.edge.hub.sessionsOf(member) {
 			if s == by {
 				continue
@@ -335,8 +452,10 @@ func (rs *receipts) learn(c fabric.ChannelID, marks fabric.Receipt) (by *Session
 func appendReceipt(b []byte, c fabric.ChannelID, r fabric.Receipt) []byte {
 	b = append(b, `{"ev":"receipt","channel":"`...)
 	b = append(b, c...)
-	b = append(b, `","user":"`...)
-	b = append(b, r.User...)
+	if r.User != "" { // of a group as a whole there is none
+		b = append(b, `","user":"`...)
+		b = append(b, r.User...)
+	}
 	b = append(b, `","delivered":`...)
 	b = strconv.AppendUint(b, r.Delivered, 10)
 	b = append(b, `,"read":`...)

@@ -21,6 +21,7 @@ type request struct {
 
 	token, sig, cursor     string
 	to, channel, cid, kind string
+	code                   string
 	before                 uint64
 	after                  *uint64
 	limit                  int
@@ -204,6 +205,8 @@ func (r *request) set(field string, v jsontext.Value) (err error) {
 		r.sig, err = text(field, v)
 	case "cursor":
 		r.cursor, err = text(field, v)
+	case "code":
+		r.code, err = text(field, v)
 	case "body":
 		r.body = v
 	case "seq":

@@ -114,7 +114,7 @@ func FuzzRequestDecoder(f *testing.F) {
 				t.Fatalf("id %q or body %q is no JSON value", r.id, r.body)
 			}
 			if r.body != nil {
-				payload, err := payloadOf(fabric.NewUserID(), fabric.NewCID(), "text", r.body)
+				payload, err := payloadOf(outgoing{from: fabric.NewUserID(), cid: fabric.NewCID(), kind: "text", body: r.body}, false)
 				if err != nil {
 					t.Fatalf("body %q: %v", r.body, err)
 				}

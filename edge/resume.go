@@ -126,6 +126,7 @@ func (s *Session) readSince(ctx context.Context, from fabric.Position) (fabric.P
 // pushMissed queues the event of a message object. It waits while half of the queue is full: a resume of any length goes
 // at its client's pace, and is no slow client for being long.
 func (s *Session) pushMissed(ctx context.Context, object []byte) error {
+	event, isEvent := channelEventOf(object)
 	for {
 		s.mu.Lock()
 		if s.state >= stateClosing {
@@ -142,7 +143,11 @@ func (s *Session) pushMissed(ctx context.Context, object []byte) error {
 	}
 	defer s.mu.Unlock()
 	if b := s.roomFor(len(object) + 32); b != nil {
-		b.b = append(fabric.AppendEventOf(b.b, object), '\n')
+		if isEvent {
+			b.b = append(append(b.b, event...), '\n')
+		} else {
+			b.b = append(fabric.AppendEventOf(b.b, object), '\n')
+		}
 		s.kick()
 	}
 	return nil

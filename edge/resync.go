@@ -15,6 +15,7 @@ import (
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/msglog"
+	"github.com/weft-im/weft/subjects"
 )
 
 // resync reads again what may have been lost between NATS and this edge, whenever something may have been: after a
@@ -141,11 +142,39 @@ func (r *resync) read(ctx context.Context, from fabric.Position) error {
 	for _, m := range r.edge.hub.all() {
 		group.Go(func() error { return r.readMember(ctx, m.id, from) })
 	}
+	for _, c := range r.edge.hub.groupsHere() {
+		group.Go(func() error { return r.readGroup(ctx, c, from) })
+	}
 	return group.Wait()
 }
 
+// readGroup reads what a group has after from: once, however many of its members are here.
+func (r *resync) readGroup(ctx context.Context, c fabric.ChannelID, from fabric.Position) error {
+	e, shard := r.edge, subjects.Shard(c, r.edge.cfg.Shards)
+	upto, err := e.reader.Head(ctx, subjects.MsgStream(shard))
+	if err != nil {
+		return err
+	}
+	for after, more := from[shard], true; more && after < upto; {
+		var recs []msglog.Record
+		if recs, more, err = e.reader.Range(ctx, c, shard, after, upto, 1000); err != nil {
+			return err
+		}
+		if len(recs) == 0 {
+			return nil
+		}
+		e.live.do(ctx, func() {
+			for _, rec := range recs {
+				e.live.take(rec, nil)
+			}
+		})
+		after = recs[len(recs)-1].Seq
+	}
+	return nil
+}
+
 func (r *resync) readMember(ctx context.Context, u fabric.UserID, from fabric.Position) error {
-	req := contract.HistorySinceRequest{User: u, From: from}
+	req := contract.HistorySinceRequest{User: u, From: from, ForEdge: true}
 	for {
 		page, err := r.edge.since(ctx, req)
 		if err != nil {
@@ -157,9 +186,13 @@ func (r *resync) readMember(ctx context.Context, u fabric.UserID, from fabric.Po
 			if err := json.Unmarshal(object, &st); err != nil {
 				return err
 			}
+			payload := fabric.AppendPayload(nil, st.From, st.CID, st.Kind, st.Body)
+			if st.Only {
+				payload = fabric.AppendOnlyPayload(nil, st.From, st.CID, st.Kind, st.Body)
+			}
 			recs = append(recs, msglog.Record{
 				Channel: st.Channel, Seq: st.Seq, Prev: st.Prev, At: st.At,
-				Payload: fabric.AppendPayload(nil, st.From, st.CID, st.Kind, st.Body),
+				Payload: payload,
 			})
 		}
 		r.edge.live.do(ctx, func() {

@@ -23,43 +23,84 @@ func (s *Session) send(m *member, r *request) {
 		s.refuse(r.id, fabric.Errorf(fabric.CodeRateLimited, "over %d messages a second: slow down", s.edge.cfg.Limits.SendsPerSecond))
 		return
 	}
-	c, err := s.edge.admit(m.id, r.to, r.cid, r.kind, r.body)
-	if err != nil {
-		s.refuse(r.id, err)
-		return
-	}
-	payload, err := payloadOf(m.id, r.cid, r.kind, r.body)
-	if err != nil {
-		s.refuse(r.id, err)
-		return
-	}
 	w := &sendWaiter{session: s, began: time.Now()}
 	w.idLen = copy(w.id[:], r.id)
-	if err := s.edge.publisher.Publish(c, m.id, r.cid, payload, w); err != nil {
-		s.refuse(r.id, err)
+	msg := outgoing{from: m.id, to: r.to, cid: r.cid, kind: r.kind, body: r.body}
+	if !fabric.IsChange(r.kind) {
+		if err := s.edge.take(s.edge.ctx, msg, w, false); err != nil {
+			s.refuse(r.id, err)
+		}
+		return
 	}
+	// What changes another message is first compared with that, which takes a question: the frame does not last so long.
+	msg.body = bytes.Clone(r.body)
+	id := bytes.Clone(r.id)
+	s.work(func(ctx context.Context) {
+		if err := s.edge.take(ctx, msg, w, false); err != nil {
+			s.refuse(id, err)
+		}
+	})
 }
 
-// admit checks a message from u and returns the channel it goes to, open.
-func (e *Edge) admit(u fabric.UserID, to, cid, kind string, body []byte) (fabric.ChannelID, error) {
-	c, err := target(u, to)
+// outgoing is a message as its sender wrote it.
+type outgoing struct {
+	from          fabric.UserID
+	to, cid, kind string
+	body          []byte
+}
+
+// take publishes a message, if it is sound and its sender may; w is told how that ended. unseen is for senders that may
+// be alone with it: see msglog.Publisher.
+func (e *Edge) take(ctx context.Context, m outgoing, w msglog.Waiter, unseen bool) error {
+	c, only, err := e.admit(ctx, m)
 	if err != nil {
-		return "", err
+		return err
 	}
-	if err := mayWrite(u, c); err != nil {
-		return "", err
+	payload, err := payloadOf(m, only)
+	if err != nil {
+		return err
+	}
+	if unseen {
+		return e.publisher.PublishUnseen(c, m.from, m.cid, payload, w)
+	}
+	return e.publisher.Publish(c, m.from, m.cid, payload, w)
+}
+
+// admit checks a message and returns the channel it goes to, open; only says that nobody but its sender may see it.
+func (e *Edge) admit(ctx context.Context, m outgoing) (c fabric.ChannelID, only bool, err error) {
+	if c, err = target(m.from, m.to); err != nil {
+		return "", false, err
+	}
+	st, err := e.standing(ctx, m.from, c)
+	if err != nil {
+		return "", false, err
 	}
 	switch {
-	case !fabric.ValidCID(cid):
-		return "", fabric.Errorf(fabric.CodeBadRequest, "cid: want a UUID in lower-case text, the client's own for this message")
-	case !fabric.ValidKind(kind):
-		return "", fabric.Errorf(fabric.CodeBadRequest, "kind: want 1 to %d of a-z, 0-9, -, _ and ., first a letter", fabric.MaxKindBytes)
-	case len(body) == 0:
-		return "", fabric.Errorf(fabric.CodeBadRequest, "body: want a JSON value")
-	case len(body) > e.cfg.Limits.BodyBytes:
-		return "", fabric.Errorf(fabric.CodeTooLarge, "body: at most %d bytes of JSON, got %d", e.cfg.Limits.BodyBytes, len(body))
+	case !fabric.ValidCID(m.cid):
+		return "", false, fabric.Errorf(fabric.CodeBadRequest, "cid: want a UUID in lower-case text, the client's own for this message")
+	case !fabric.ValidKind(m.kind):
+		return "", false, fabric.Errorf(fabric.CodeBadRequest, "kind: want 1 to %d of a-z, 0-9, -, _ and ., first a letter", fabric.MaxKindBytes)
+	case len(m.body) == 0:
+		return "", false, fabric.Errorf(fabric.CodeBadRequest, "body: want a JSON value")
+	case len(m.body) > e.cfg.Limits.BodyBytes:
+		return "", false, fabric.Errorf(fabric.CodeTooLarge, "body: at most %d bytes of JSON, got %d", e.cfg.Limits.BodyBytes, len(m.body))
 	}
-	return c, e.open(u, c)
+	if err := st.maySend(m.kind); err != nil {
+		return "", false, err
+	}
+	if st.kind == fabric.KindDirect {
+		if only, err = e.open(ctx, m.from, c); err != nil {
+			return "", false, err
+		}
+	}
+	if fabric.IsChange(m.kind) {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		_, err = service.CallRaw(ctx, e.nc, subjects.HistoryAdmit, contract.HistoryAdmitRequest{
+			User: m.from, Channel: c, From: st.readsFrom(), Admin: st.mayChange(m.kind), Kind: m.kind, Body: m.body,
+		})
+	}
+	return c, only, err
 }
 
 // target returns the channel that to names: a channel, or a user for the direct chat with them.
@@ -77,27 +118,55 @@ func target(u fabric.UserID, to string) (fabric.ChannelID, error) {
 	return fabric.Direct(u, peer), nil
 }
 
-// open sees to it that a direct chat exists before its first message does: one question a pair, and remembered.
-func (e *Edge) open(u fabric.UserID, c fabric.ChannelID) error {
-	if _, ok := e.opened.Get(c); ok {
-		return nil
+// openedFor is how long an edge relies on what it was told of a direct chat. Blocks reach it at once where one of the two
+// is online here; this bounds it where neither is, and where the word was lost.
+const openedFor = 30 * time.Second
+
+// openedChat is what an edge was told of a direct chat, as one of its users.
+type openedChat struct {
+	at   int64 // Unix milliseconds
+	only bool
+}
+
+// opening is a direct chat from one of its sides.
+type opening struct {
+	channel fabric.ChannelID
+	by      fabric.UserID
+}
+
+// open sees to it that a direct chat exists before its first message does: one question a pair, remembered for a while.
+// only says that the other one has blocked u.
+func (e *Edge) open(ctx context.Context, u fabric.UserID, c fabric.ChannelID) (only bool, err error) {
+	key := opening{c, u}
+	if o, ok := e.opened.Get(key); ok && e.clock.now()-o.at < openedFor.Milliseconds() {
+		return o.only, nil
 	}
 	peer, ok := c.Peer(u)
 	if !ok {
-		return fabric.Errorf(fabric.CodeNotFound, "there is no channel %s", c)
+		return false, fabric.Errorf(fabric.CodeNotFound, "there is no channel %s", c)
 	}
-	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if _, err := service.Call[contract.ChatsOpenReply](ctx, e.nc, subjects.ChatsOpen, contract.ChatsOpenRequest{User: u, Peer: peer}); err != nil {
-		return err
+	began := e.clock.now()
+	reply, err := service.Call[contract.ChatsOpenReply](ctx, e.nc, subjects.ChatsOpen, contract.ChatsOpenRequest{User: u, Peer: peer})
+	if err != nil {
+		return false, err
 	}
-	e.opened.Add(c, struct{}{})
-	return nil
+	e.opened.Add(key, openedChat{began, reply.Only})
+	return reply.Only, nil
+}
+
+// accessChanged forgets what was known of a direct chat: one of its users has blocked the other, or no longer.
+func (e *Edge) accessChanged(c fabric.ChannelID) {
+	for _, u := range usersOf(c) {
+		e.opened.Remove(opening{c, u})
+	}
 }
 
 // payloadOf returns the message as the log keeps it. The body goes in as it came, but for line feeds between its tokens,
 // which would end the object on the wire.
-func payloadOf(from fabric.UserID, cid, kind string, body []byte) ([]byte, error) {
+func payloadOf(m outgoing, only bool) ([]byte, error) {
+	body := m.body
 	if bytes.IndexByte(body, '\n') >= 0 || bytes.IndexByte(body, '\r') >= 0 {
 		v := jsontext.Value(bytes.Clone(body))
 		if err := v.Compact(); err != nil {
@@ -105,8 +174,12 @@ func payloadOf(from fabric.UserID, cid, kind string, body []byte) ([]byte, error
 		}
 		body = v
 	}
-	const frame = len(`{"from":"","cid":"","kind":"","body":}`) + 2*fabric.IDLen
-	return fabric.AppendPayload(make([]byte, 0, frame+len(kind)+len(body)), from, cid, kind, body), nil
+	const frame = len(`{"from":"","cid":"","kind":"","body":,"only":true}`) + 2*fabric.IDLen
+	b := make([]byte, 0, frame+len(m.kind)+len(body))
+	if only {
+		return fabric.AppendOnlyPayload(b, m.from, m.cid, m.kind, body), nil
+	}
+	return fabric.AppendPayload(b, m.from, m.cid, m.kind, body), nil
 }
 
 // sendWaiter answers a session's send when its message is stored.
@@ -129,6 +202,9 @@ func (w *sendWaiter) Published(st msglog.Stored, err error) {
 		return
 	}
 	s.edge.metrics.sent.Observe(time.Since(w.began).Seconds())
+	if m := s.member(); m != nil {
+		s.edge.receipts.sent(s, m.id, st.Sent)
+	}
 	if id == nil {
 		return
 	}
@@ -170,22 +246,17 @@ type publishOutcome struct {
 func (w callWaiter) Published(st msglog.Stored, err error) { w <- publishOutcome{st, err} }
 
 // publish stores a message and waits for the store's word.
-func (e *Edge) publish(ctx context.Context, u fabric.UserID, to, cid, kind string, body []byte) (msglog.Stored, error) {
-	c, err := e.admit(u, to, cid, kind, body)
-	if err != nil {
-		return msglog.Stored{}, err
-	}
-	payload, err := payloadOf(u, cid, kind, body)
-	if err != nil {
-		return msglog.Stored{}, err
-	}
+func (e *Edge) publish(ctx context.Context, m outgoing) (msglog.Stored, error) {
 	w := make(callWaiter, 1)
 	// Whoever sends over HTTP may have no session here, and the peer none either: then no live copy comes to this edge.
-	if err := e.publisher.PublishUnseen(c, u, cid, payload, w); err != nil {
+	if err := e.take(ctx, m, w, true); err != nil {
 		return msglog.Stored{}, err
 	}
 	select {
 	case out := <-w:
+		if out.err == nil {
+			e.receipts.sent(nil, m.from, out.stored.Sent)
+		}
 		return out.stored, out.err
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {

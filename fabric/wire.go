@@ -71,6 +71,16 @@ func AppendOnlyPayload(dst []byte, from UserID, cid, kind string, body []byte) [
 // IsOnly reports whether only its sender may see the message with this payload.
 func IsOnly(payload []byte) bool { return bytes.HasSuffix(payload, []byte(onlySuffix)) }
 
+// CutOnly returns who alone may see the message with this payload, "" for one that is for all, and the payload as they
+// see it.
+func CutOnly(payload []byte) (only UserID, seen []byte) {
+	if !IsOnly(payload) {
+		return "", payload
+	}
+	end := len(payload) - len(onlySuffix)
+	return SenderOf(payload), append(payload[:end:end], '}')
+}
+
 // SenderOf returns the sender in a payload as AppendPayload writes it, "" for any other.
 func SenderOf(payload []byte) UserID {
 	const before = len(`{"from":"`)
