@@ -19,8 +19,12 @@ const knownLogs = 1 << 17
 //
 // Its transaction locks the shard's row in archived before it looks at the position there. So two archives at once, or
 // one that has died without knowing whether it had committed, write each message once: what is at or below the position
-// is there already. It is committed without waiting for PostgreSQL's disk (synchronous_commit off): after a crash the
-// last transactions may be gone as a whole, position and messages alike, and the logs still have them.
+// is there already.
+//
+// The commit waits for PostgreSQL's disk (synchronous_commit): without that, a crash of the server takes transactions
+// back whose messages this process will not bring again, and it is spread over a whole batch. A database that has gone
+// back nevertheless, to a backup or to a standby that had not got everything, is told by its position: going on would
+// leave a hole.
 func (s *DB) Archive(ctx context.Context, shard int, batch []fabric.Stored, upto uint64) error {
 	var a *archive
 	err := s.ensureMonths(ctx, batch)
@@ -41,6 +45,9 @@ func (s *DB) Archive(ctx context.Context, shard int, batch []fabric.Stored, upto
 	for c, l := range a.logs {
 		s.logs.Add(c, l.num)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.archived[shard] = max(s.archived[shard], a.position)
 	return nil
 }
 
@@ -64,13 +71,14 @@ func credible(at int64) month { return min(monthOf(at), monthOf(time.Now().UnixM
 
 // archive is one transaction of Archive.
 type archive struct {
-	s     *DB
-	tx    pgx.Tx
-	shard int
-	rest  []fabric.Stored           // what is not archived yet
-	month month                     // of the newest message in the shard
-	begun []begun                   // months that begin in this batch
-	logs  map[fabric.ChannelID]*log // of the channels in rest
+	s        *DB
+	tx       pgx.Tx
+	shard    int
+	rest     []fabric.Stored           // what is not archived yet
+	month    month                     // of the newest message in the shard
+	position int64                     // once it is committed
+	begun    []begun                   // months that begin in this batch
+	logs     map[fabric.ChannelID]*log // of the channels in rest
 }
 
 type begun struct {
@@ -91,6 +99,10 @@ func (a *archive) run(ctx context.Context, upto uint64) error {
 	if err != nil {
 		return err
 	}
+	if known := a.s.knownPosition(a.shard); position < known {
+		return fmt.Errorf("the database has gone back from seq %d to %d (a backup, or a standby that lagged?): "+
+			"start this process again, it archives from there on", known, position)
+	}
 	for len(a.rest) > 0 && int64(a.rest[0].Seq) <= position {
 		a.rest = a.rest[1:]
 	}
@@ -101,13 +113,20 @@ func (a *archive) run(ctx context.Context, upto uint64) error {
 	if err := a.copy(ctx, months); err != nil {
 		return err
 	}
-	return a.move(ctx, max(int64(upto), position)) // seqs < 2^48
+	a.position = max(int64(upto), position) // seqs < 2^48
+	return a.move(ctx)
+}
+
+// knownPosition returns up to where this process has archived the shard.
+func (s *DB) knownPosition(shard int) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.archived[shard]
 }
 
 // lock waits for other archives of the shard and returns how far they came.
 func (a *archive) lock(ctx context.Context) (position int64, err error) {
 	var b pgx.Batch
-	b.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
 	b.Queue(`INSERT INTO archived (shard, seq, month) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING`, a.shard)
 	b.Queue(`SELECT seq, month FROM archived WHERE shard = $1 FOR NO KEY UPDATE`, a.shard).QueryRow(func(r pgx.Row) error {
 		return r.Scan(&position, &a.month)
@@ -214,7 +233,7 @@ func stored(s string) string {
 }
 
 // move moves the channels' heads and the shard's position.
-func (a *archive) move(ctx context.Context, position int64) error {
+func (a *archive) move(ctx context.Context) error {
 	var b pgx.Batch
 	if len(a.logs) > 0 {
 		nums, seqs, ats, months := make([]int64, 0, len(a.logs)), make([]int64, 0, len(a.logs)), make([]int64, 0, len(a.logs)), make([]month, 0, len(a.logs))
@@ -228,7 +247,7 @@ func (a *archive) move(ctx context.Context, position int64) error {
 	for _, m := range a.begun {
 		b.Queue(`INSERT INTO months (shard, first_seq, month) VALUES ($1, $2, $3)`, a.shard, m.first, m.month)
 	}
-	b.Queue(`UPDATE archived SET seq = $2, month = $3 WHERE shard = $1`, a.shard, position, a.month)
+	b.Queue(`UPDATE archived SET seq = $2, month = $3 WHERE shard = $1`, a.shard, a.position, a.month)
 	if err := a.tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("move the position: %w", err)
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/weftest"
 )
@@ -49,6 +51,36 @@ func TestArchiveAtOnce(t *testing.T) {
 	}
 	if at, err := s.Archived(t.Context(), 1); err != nil || at[0] != messages {
 		t.Errorf("archived %v, %v", at, err)
+	}
+}
+
+// A database that has forgotten what it was given must not be given what comes behind that.
+func TestArchiveOfADatabaseThatWentBack(t *testing.T) {
+	url := weftest.Postgres(t)
+	s := open(t, url)
+	c := fabric.Self(fabric.NewUserID())
+	for seq := uint64(1); seq <= 3; seq++ {
+		if err := s.Archive(t.Context(), 0, []fabric.Stored{stored(c, seq, `{}`)}, seq); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), `DELETE FROM messages WHERE seq > 1; UPDATE archived SET seq = 1`); err != nil {
+		t.Fatal(err)
+	}
+	err = s.Archive(t.Context(), 0, []fabric.Stored{stored(c, 4, `{}`)}, 4)
+	if err == nil || !strings.Contains(err.Error(), "gone back from seq 3 to 1") {
+		t.Errorf("archive: %v", err)
+	}
+	if err := open(t, url).Archive(t.Context(), 0, []fabric.Stored{stored(c, 2, `{}`), stored(c, 3, `{}`), stored(c, 4, `{}`)}, 4); err != nil {
+		t.Errorf("after a start: %v", err)
+	}
+	if page, err := s.Page(t.Context(), c, 0, nil, 10); err != nil || len(page) != 4 {
+		t.Errorf("page: %v, %v", page, err)
 	}
 }
 

@@ -27,8 +27,9 @@ type DB struct {
 	pool *pgxpool.Pool
 	logs *lru.Cache[fabric.ChannelID, int64] // logs.num of channels with news
 
-	mu     sync.Mutex
-	months map[month]struct{} // that have a partition
+	mu       sync.Mutex
+	months   map[month]struct{} // that have a partition
+	archived map[int]int64      // by this process: the seqs by shard
 }
 
 var (
@@ -63,7 +64,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a cache of %d: %w", knownLogs, err)
 	}
-	s := &DB{logs: logs, months: make(map[month]struct{})}
+	s := &DB{logs: logs, months: make(map[month]struct{}), archived: make(map[int]int64)}
 	if s.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("open the database: %w", failure(err))
 	}
