@@ -293,8 +293,8 @@ func TestTheServerTalksAsTheDocumentSays(t *testing.T) {
 	}
 
 	// what is refused
-	refused(fabric.CodeNotFound, say(a, "join", fields{"channel": "g." + fabric.NewCID()}))
-	refused(fabric.CodeNotFound, say(a, "leave", fields{"channel": "g." + fabric.NewCID()}))
+	refused(fabric.CodeForbidden, say(a, "join", fields{"channel": "g." + fabric.NewCID()}))
+	refused(fabric.CodeForbidden, say(a, "leave", fields{"channel": "g." + fabric.NewCID()}))
 	refused(fabric.CodeNotFound, say(a, "send", fields{"to": fabric.NewCID(), "cid": fabric.NewCID(), "kind": "text", "body": nil}))
 	refused(fabric.CodeConflict, say(a, "hello", fields{"token": ann.AccessToken}))
 	refused(fabric.CodeForbidden, say(a, "history", fields{"channel": fabric.Self(bob.User.ID)}))

@@ -52,7 +52,7 @@ func TestBadInputKeepsTheConnection(t *testing.T) {
 		{"watch everybody", `{"op":"watch","id":7,"users":["*"]}`, fabric.CodeBadRequest, false},
 		{"typing without on", `{"op":"typing","id":7,"channel":"` + string(edgetest.Direct(ann, bob)) + `"}`, fabric.CodeBadRequest, false},
 		{"channels of a foreign cursor", `{"op":"channels","id":7,"cursor":"!!"}`, fabric.CodeBadRequest, false},
-		{"join", `{"op":"join","id":7,"channel":"g.` + fabric.NewCID() + `"}`, fabric.CodeNotFound, false},
+		{"join", `{"op":"join","id":7,"channel":"g.` + fabric.NewCID() + `"}`, fabric.CodeForbidden, false},
 		{"unknown fields are fine", `{"op":"ping","id":7,"what":{"ever":[1,2,{"a":null}]}}`, "", false},
 		{"with line feeds between tokens", "{\"op\":\"ping\",\r\n \"id\":7}", "", false},
 	} {

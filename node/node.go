@@ -25,6 +25,7 @@ import (
 	"github.com/weft-im/weft/history"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/presence"
+	"github.com/weft-im/weft/receipts"
 	"github.com/weft-im/weft/storage/sqlite"
 	"github.com/weft-im/weft/users"
 	"github.com/weft-im/weft/web"
@@ -142,7 +143,7 @@ func (n *Node) startRoles(ctx context.Context) error {
 	limits.DedupeMillis = int(f.Dedupe.Milliseconds())
 	n.add("memory", tendMemory, nil)
 	for _, start := range []func(context.Context, natsconfig.Fabric) error{
-		n.startHistory, n.startUsers, n.startChats, n.startPresence,
+		n.startHistory, n.startUsers, n.startChats, n.startReceipts, n.startPresence,
 		func(ctx context.Context, f natsconfig.Fabric) error { return n.startEdge(ctx, f, limits) },
 	} {
 		if err := start(ctx, f); err != nil {
@@ -208,6 +209,19 @@ func (n *Node) startChats(_ context.Context, f natsconfig.Fabric) error {
 		return err
 	}
 	n.add("chats", r.Run, r.Ready())
+	return nil
+}
+
+func (n *Node) startReceipts(_ context.Context, f natsconfig.Fabric) error {
+	nc, err := n.connect("receipts")
+	if err != nil {
+		return err
+	}
+	r, err := receipts.New(nc, f.Shards, receipts.Config{}, n.log.With("role", "receipts"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("receipts", r.Run, r.Ready())
 	return nil
 }
 

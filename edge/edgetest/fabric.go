@@ -22,6 +22,7 @@ import (
 	"github.com/weft-im/weft/history"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/presence"
+	"github.com/weft-im/weft/receipts"
 	"github.com/weft-im/weft/storage/sqlite"
 	"github.com/weft-im/weft/users"
 	"github.com/weft-im/weft/weftest"
@@ -32,6 +33,8 @@ type Config struct {
 	NATS   natsconfig.FabricConfig
 	Lease  time.Duration // of the edges
 	Limits func(*edge.Limits)
+
+	Receipts receipts.Config
 }
 
 // Fabric is everything but edges.
@@ -70,6 +73,8 @@ func Start(t testing.TB, cfg Config) *Fabric {
 	run(t, err, func(ctx context.Context) error { return u.Run(ctx) }, func() <-chan struct{} { return u.Ready() })
 	c, err := chats.New(f.NATS.Connect(t), f.Store, shards, chats.Config{}, log, reg)
 	run(t, err, func(ctx context.Context) error { return c.Run(ctx) }, func() <-chan struct{} { return c.Ready() })
+	rc, err := receipts.New(f.NATS.Connect(t), shards, cfg.Receipts, log, reg)
+	run(t, err, func(ctx context.Context) error { return rc.Run(ctx) }, func() <-chan struct{} { return rc.Ready() })
 	p, err := presence.New(f.NATS.Connect(t), presence.Config{Lease: cfg.Lease}, log, reg)
 	run(t, err, func(ctx context.Context) error { return p.Run(ctx) }, nil)
 	return f
