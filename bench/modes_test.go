@@ -18,6 +18,10 @@ var (
 	fewPairs   = bench.PairsConfig{Pairs: 3, Window: 4, Body: 100, Duration: 500 * time.Millisecond, WarmUp: 50 * time.Millisecond}
 	fewIdle    = bench.IdleConfig{Connections: 20, Hold: 50 * time.Millisecond, Parallel: 4}
 	fewResumes = bench.ResumeConfig{Clients: 20, Missed: 5, Channels: 2, Senders: 3, Body: 100, Timeout: 30 * time.Second}
+	fewMembers = bench.GroupsConfig{
+		Members: 6, Senders: 2, Window: 4, Body: 100, Duration: 500 * time.Millisecond, WarmUp: 50 * time.Millisecond,
+	}
+	fewAtRest = bench.AtRestConfig{Members: 6, Rounds: 5, Pause: 5 * time.Millisecond, Body: 100}
 )
 
 // modes are run against a target, by their name.
@@ -27,12 +31,18 @@ var modes = map[string]func(context.Context, bench.Target) (*bench.Report, error
 	"resume": func(ctx context.Context, t bench.Target) (*bench.Report, error) {
 		return bench.Resume(ctx, t, fewResumes)
 	},
+	"groups": func(ctx context.Context, t bench.Target) (*bench.Report, error) {
+		return bench.Groups(ctx, t, fewMembers)
+	},
+	"groups at rest": func(ctx context.Context, t bench.Target) (*bench.Report, error) {
+		return bench.GroupsAtRest(ctx, t, fewAtRest)
+	},
 }
 
 // target is a server of the test's own; lines that are noted go to its log.
 func target(t *testing.T, args ...string) bench.Target {
 	t.Helper()
-	p := weftest.StartWeft(t, t.TempDir(), "", args...)
+	p := weftest.StartWeft(t, t.TempDir(), "", append([]string{"--send-rate", "100000"}, args...)...)
 	return bench.Target{URL: p.URL, Ops: p.Ops, Note: t.Logf}
 }
 
@@ -46,6 +56,10 @@ func TestModesMeasureARealServer(t *testing.T) {
 		},
 		"idle":   {"handshakes_per_s", "handshake_p99_ms", "server_rss_kib_whole"},
 		"resume": {"seconds", "messages_per_s", "since_start_p999_ms", "server_cpu_us_per_client"},
+		"groups": {
+			"deliveries_per_s", "sends_per_s", "reply_p50_ms", "last_p99_ms", "server_cpu_us_per_delivery", "deliveries_per_frame",
+		},
+		"groups at rest": {"last_p50_ms", "last_max_ms", "reply_p50_ms", "server_rss_mib"},
 	}
 	for name, run := range modes {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +86,7 @@ func TestModesNoticeOneHarmedMessage(t *testing.T) {
 		"lost":    func(lines [][]byte, i int) [][]byte { return slices.Delete(lines, i, i+1) },
 		"doubled": func(lines [][]byte, i int) [][]byte { return slices.Insert(lines, i, lines[i]) },
 	}
-	for mode, victim := range map[string]int{"pairs": 10, "resume": 50} {
+	for mode, victim := range map[string]int{"pairs": 10, "resume": 50, "groups": 70} {
 		for name, harm := range harms {
 			t.Run(mode+"/"+name, func(t *testing.T) {
 				m := meddle(t, on.URL, victim, harm)
@@ -89,6 +103,10 @@ func TestModesNoticeOneHarmedMessage(t *testing.T) {
 					impatient := fewResumes
 					impatient.Timeout = 2 * time.Second
 					r, err = bench.Resume(t.Context(), through, impatient)
+				case "groups":
+					impatient := fewMembers
+					impatient.Drain = time.Second
+					r, err = bench.Groups(t.Context(), through, impatient)
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -131,6 +149,16 @@ func TestModesSayThatTheyWereCutShort(t *testing.T) {
 			cfg.Hold = 5 * time.Minute
 			return bench.Idle(ctx, t, cfg)
 		}},
+		"groups": {"members connected", func(ctx context.Context, t bench.Target) (*bench.Report, error) {
+			cfg := fewMembers
+			cfg.WarmUp, cfg.Duration = 0, 5*time.Minute
+			return bench.Groups(ctx, t, cfg)
+		}},
+		"groups at rest": {"members connected", func(ctx context.Context, t bench.Target) (*bench.Report, error) {
+			cfg := fewAtRest
+			cfg.Pause = time.Minute
+			return bench.GroupsAtRest(ctx, t, cfg)
+		}},
 		"resume": {"cursors taken", func(ctx context.Context, t bench.Target) (*bench.Report, error) {
 			return bench.Resume(ctx, t, fewResumes)
 		}},
@@ -166,10 +194,16 @@ func TestModesRefuseWhatTheyCannotMeasure(t *testing.T) {
 	}
 	_, resumeErr := bench.Resume(t.Context(), nowhere, bench.ResumeConfig{Clients: 1, Missed: 1, Channels: 2, Senders: 1, Body: 100})
 	_, idleErr := bench.Idle(t.Context(), nowhere, bench.IdleConfig{Connections: 1, Parallel: 1, Hold: time.Hour})
+	lonely := fewMembers
+	lonely.Members = 1
+	_, groupErr := bench.Groups(t.Context(), nowhere, lonely)
+	_, restErr := bench.GroupsAtRest(t.Context(), nowhere, bench.AtRestConfig{Members: 5, Body: 100})
 	cases := map[string]struct {
 		err  error
 		says string
 	}{
+		"a group of one": {groupErr, "two members"},
+		"no rounds":      {restErr, "one message"},
 		"no pairs":       {with(func(c *bench.PairsConfig) { c.Pairs = 0 }), "one pair"},
 		"a small body":   {with(func(c *bench.PairsConfig) { c.Body = 5 }), "body"},
 		"too long a run": {with(func(c *bench.PairsConfig) { c.Duration = time.Hour }), "tokens"},
@@ -180,6 +214,25 @@ func TestModesRefuseWhatTheyCannotMeasure(t *testing.T) {
 		if tc.err == nil || !strings.Contains(tc.err.Error(), tc.says) {
 			t.Errorf("%s: got %v, want something about %s", name, tc.err, tc.says)
 		}
+	}
+}
+
+func TestAcksOfAGroupAreCounted(t *testing.T) {
+	on := target(t)
+	cfg := fewMembers
+	cfg.Ack, cfg.Duration = true, 1500*time.Millisecond
+	r, err := bench.Groups(t.Context(), on, cfg)
+	if err != nil || r.Failed() {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	for _, key := range []string{"receipt_writes_per_message", "receipt_events_per_message", "receipt_events_per_member_per_s", "all_have_it_s"} {
+		if v := r.Figure(key); v == nil || *v <= 0 {
+			t.Errorf("%s is not told, or nothing", key)
+		}
+	}
+	// What all have is told once a second: no event for each member and message.
+	if v := r.Figure("receipt_events_per_member_per_s"); v != nil && *v > 2 {
+		t.Errorf("%.1f receipt events a second for each member", *v)
 	}
 }
 

@@ -74,7 +74,7 @@ func (p *pair) answered(n uint64, at time.Duration, sent fabric.Sent, err error)
 // refused says why a send was, and what helps where the run asks for more than the server lets anyone have.
 func refused(err error) error {
 	if fabric.CodeOf(err) == fabric.CodeRateLimited {
-		return fmt.Errorf("a send was refused: %w (spread the load over more --pairs, or start the server with a higher --send-rate)", err)
+		return fmt.Errorf("a send was refused: %w (spread the load over more who send, or start the server with a higher --send-rate)", err)
 	}
 	return fmt.Errorf("a send was refused: %w", err)
 }

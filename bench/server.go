@@ -32,6 +32,8 @@ type sample struct {
 	alloc   *float64 // bytes ever allocated
 	working *float64 // bytes of heap and stacks in use
 	started *float64 // when, in seconds since 1970
+
+	receipts *float64 // writes of members' marks
 }
 
 // since returns s as it can be compared with an earlier one: not at all where the process is another one by now.
@@ -60,7 +62,7 @@ func (t Target) sample(ctx context.Context) sample {
 	}
 	s := sample{
 		cpu: get("process_cpu_seconds_total"), rss: get("process_resident_memory_bytes"), alloc: get("go_memstats_alloc_bytes_total"),
-		started: get("process_start_time_seconds"),
+		started: get("process_start_time_seconds"), receipts: get("weft_edge_receipt_writes_total"),
 	}
 	if heap, stack := get("go_memstats_heap_inuse_bytes"), get("go_memstats_stack_inuse_bytes"); heap != nil && stack != nil {
 		s.working = number(*heap + *stack)

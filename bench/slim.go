@@ -134,6 +134,13 @@ func (s *slim) handshake(u *url.URL) error {
 	return errors.New("handshake: the server did not prove that it speaks WebSocket")
 }
 
+// widen gives the connection a buffer of its own of n bytes, for who is never at rest. Nobody may be in next.
+func (s *slim) widen(n int) {
+	b := make([]byte, max(n, len(s.buf)))
+	s.w = copy(b, s.buf[s.r:s.w])
+	s.r, s.buf = 0, b
+}
+
 // more reads what there is into the rest of buf.
 func (s *slim) more() error {
 	n, err := s.nc.Read(s.buf[s.w:])

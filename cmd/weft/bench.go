@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ type benchCmd struct {
 	Pairs  benchPairsCmd  `cmd:"" help:"Pairs of users chat as fast as their window allows."`
 	Idle   benchIdleCmd   `cmd:"" help:"Connections that are only there."`
 	Resume benchResumeCmd `cmd:"" help:"Everybody comes back at once and has missed messages."`
+	Groups benchGroupsCmd `cmd:"" help:"Members of one group send to all of it."`
 }
 
 // benchTarget is what every mode has.
@@ -75,6 +77,37 @@ func (c *benchResumeCmd) Run(ctx context.Context) error {
 	report, err := bench.Resume(ctx, c.target(), bench.ResumeConfig{
 		Clients: c.Clients, Missed: c.Missed, Channels: c.Channels, Senders: c.Senders, Body: c.Body,
 		Parallel: c.Parallel, Timeout: c.Timeout,
+	})
+	return c.tell(report, err)
+}
+
+type benchGroupsCmd struct {
+	benchTarget
+	Members  int           `help:"Online members of the group, the senders among them; 100, and 1000 with --at-rest." placeholder:"N"`
+	Senders  int           `default:"1" help:"Members who send."`
+	Window   int           `default:"16" help:"Messages of a sender that wait for their reply. The server's --send-rate must allow what it comes to."`
+	Body     int           `default:"100" help:"Bytes of a body."`
+	Duration time.Duration `default:"20s" help:"How long is measured."`
+	WarmUp   time.Duration `name:"warm-up" default:"3s" help:"Time before that."`
+	Drain    time.Duration `default:"15s" help:"How long what is under way at the end may take before it counts as lost."`
+	Ack      bool          `help:"Each member acks what it has, as a phone does; tells what receipts cost."`
+
+	AtRest bool          `name:"at-rest" help:"One message at a time: tells when the last member has it."`
+	Rounds int           `default:"20" help:"With --at-rest: messages."`
+	Pause  time.Duration `default:"250ms" help:"With --at-rest: time before each."`
+}
+
+// Run runs the mode.
+func (c *benchGroupsCmd) Run(ctx context.Context) error {
+	if c.AtRest {
+		report, err := bench.GroupsAtRest(ctx, c.target(), bench.AtRestConfig{
+			Members: cmp.Or(c.Members, 1000), Rounds: c.Rounds, Pause: c.Pause, Body: c.Body,
+		})
+		return c.tell(report, err)
+	}
+	report, err := bench.Groups(ctx, c.target(), bench.GroupsConfig{
+		Members: cmp.Or(c.Members, 100), Senders: c.Senders, Window: c.Window, Body: c.Body, Duration: c.Duration,
+		WarmUp: c.WarmUp, Drain: c.Drain, Ack: c.Ack,
 	})
 	return c.tell(report, err)
 }
