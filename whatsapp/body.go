@@ -42,7 +42,8 @@ func own(e entry) bool {
 		return false
 	}
 	text := fold(first)
-	return !attachedIOS.MatchString(first) && !words.omitted[lastWords(first)] && !words.isDeleted(text) && !words.isCall(text) &&
+	_, _, _, file := attachedIOS(first)
+	return text != "" && !file && !words.omitted[lastWords(first)] && !words.isDeleted(text) && !words.isCall(text) &&
 		!strings.Contains(text, "://")
 }
 
@@ -96,41 +97,63 @@ func edited(m *Message, lines []string) {
 	for last > 0 && strings.TrimFunc(lines[last], isBlank) == "" {
 		last--
 	}
-	l := strings.TrimRightFunc(lines[last], isBlank)
-	from := strings.LastIndexByte(l, '<')
-	if from < 0 || !strings.HasSuffix(l, ">") || !words.edited[fold(l[from+1:len(l)-1])] {
+	before, inside, ok := angled(lines[last])
+	if !ok || !words.edited[fold(inside)] {
 		return
 	}
 	m.Edited = true
-	lines[last] = strings.TrimRightFunc(l[:from], isBlank)
+	lines[last] = strings.TrimRightFunc(before, isBlank)
 }
 
 var (
-	// attachedIOS is <attached: name> at a line's end, in any language.
-	attachedIOS = regexp.MustCompile(`(\x{200e}?)[\s\x{200e}]*<\x{200e}*([^<>:：]{1,60}?)[\s\x{00a0}\x{202f}]*[:：][\s\x{200e}]*([^<>]{1,255})>[\s\x{200e}]*$`)
+	// insideIOS is what stands in <attached: name>, whatever the language.
+	insideIOS = regexp.MustCompile(`^[\s\x{200e}]*([^:：]+?)[\s\x{00a0}\x{202f}]*[:：][\s\x{200e}]*(.+)$`)
 	// attachedAndroid is name (file attached) on a line of its own.
-	attachedAndroid = regexp.MustCompile(`^[\s\x{200e}\x{200f}]*(\S.{0,254}?) \(([^()]{1,60})\)[\s\x{200e}\x{200f}]*$`)
+	attachedAndroid = regexp.MustCompile(`^[\s\x{200e}\x{200f}]*(\S.*?) \(([^()]+)\)[\s\x{200e}\x{200f}]*$`)
 	// named is a file's name as WhatsApp makes them.
 	named = regexp.MustCompile(`^([A-Z]{3}-\d{8}-WA\d+|\d{8}-[A-Z_]+-\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)\b`)
 )
 
+// maxMark bounds, in bytes, the marks that are looked for: a file's name and the words around it.
+const maxMark = 2 * MaxNameBytes
+
+// angled takes what stands in angle brackets off the end of a line.
+func angled(line string) (before, inside string, ok bool) {
+	l := strings.TrimRightFunc(line, isBlank)
+	from := strings.LastIndexByte(l, '<')
+	if from < 0 || !strings.HasSuffix(l, ">") || len(l)-from > maxMark {
+		return "", "", false
+	}
+	return l[:from], l[from+1 : len(l)-1], true
+}
+
+// attachedIOS takes <attached: name> off the end of a line.
+func attachedIOS(line string) (before, word, name string, ok bool) {
+	before, inside, ok := angled(line)
+	if !ok {
+		return "", "", "", false
+	}
+	parts := insideIOS.FindStringSubmatch(inside)
+	if parts == nil || !isName(clean(parts[2])) {
+		return "", "", "", false
+	}
+	return before, fold(parts[1]), clean(parts[2]), true
+}
+
 // attachments takes the names of files out of the lines.
 func (p *interpreter) attachments(m *Message, lines []string) {
 	for i, l := range lines {
-		if at := attachedIOS.FindStringSubmatchIndex(l); at != nil {
-			mark, word, name := l[at[2]:at[3]], l[at[4]:at[5]], clean(l[at[6]:at[7]])
-			if isName(name) && (words.attached[fold(word)] || mark != "" || p.has(name)) {
-				p.attach(m, name)
-				lines[i] = strings.TrimRightFunc(l[:at[0]], isBlank)
-				continue
-			}
+		if before, word, name, ok := attachedIOS(l); ok && (words.attached[word] || strings.HasSuffix(before, lrm) || p.has(name)) {
+			p.attach(m, name)
+			lines[i] = strings.TrimRightFunc(before, isBlank)
+			continue
 		}
-		if i > 0 {
+		if i > 0 || len(l) > maxMark {
 			continue // Android names the file first, and the caption below it
 		}
-		if sub := attachedAndroid.FindStringSubmatch(l); sub != nil {
-			name := clean(sub[1])
-			if isName(name) && (words.attached[fold(sub[2])] || p.has(name) || named.MatchString(name) || strings.HasPrefix(l, lrm)) {
+		if parts := attachedAndroid.FindStringSubmatch(l); parts != nil {
+			name := clean(parts[1])
+			if isName(name) && (words.attached[fold(parts[2])] || p.has(name) || named.MatchString(name) || strings.HasPrefix(l, lrm)) {
 				p.attach(m, name)
 				lines[i] = ""
 			}

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// maxWords is longer, in bytes, than anything that WhatsApp says.
+const maxWords = 2048
+
 // vocabulary is the words of all locales, ready to be looked up.
 type vocabulary struct {
 	attached, omitted, edited, missed map[string]bool
@@ -64,8 +67,11 @@ func (v *vocabulary) isNotice(folded string) bool { return v.noticeLike.MatchStr
 func (v *vocabulary) isSystem(folded string) bool { return v.systemLike.MatchString(folded) }
 
 // fold returns a text as words are compared: without marks, in lower case, with plain spaces and without a full stop at
-// its end.
+// its end. It is "" for what is longer than anything that WhatsApp says.
 func fold(s string) string {
+	if len(s) > maxWords {
+		return ""
+	}
 	s = strings.ToLower(clean(s))
 	s = strings.TrimRight(s, ".。")
 	return strings.ReplaceAll(s, "’", "'")
