@@ -200,7 +200,10 @@ func (k *Keys) RoleCreds(name string) (token string, seed []byte, err error) {
 }
 
 // OperatorCreds returns the path of the credentials file with which the nats CLI connects.
-func (k *Keys) OperatorCreds() string { return filepath.Join(k.dir, operatorCreds) }
+func (k *Keys) OperatorCreds() string { return OperatorCredsIn(k.dir) }
+
+// OperatorCredsIn returns where the operators' credentials are in a folder of keys; it makes none.
+func OperatorCredsIn(dir string) string { return filepath.Join(dir, operatorCreds) }
 
 // writeCreds writes the operators' credentials, once: a file that is there stays good, since the keys do.
 func (k *Keys) writeCreds() error {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/gofrs/flock"
+
+	"github.com/weft-im/weft/auth"
 )
 
 // dataVersion is what this build's data folder looks like. A folder of another version is refused, never guessed at.
@@ -53,6 +55,9 @@ func openData(dir string) (*data, error) {
 	}
 	return d, nil
 }
+
+// OperatorCreds returns where a data folder has the credentials with which operators connect to its NATS.
+func OperatorCreds(dir string) string { return auth.OperatorCredsIn(inside(dir, keysFolder)) }
 
 func inside(dir, name string) string { return filepath.Join(dir, name) }
 
