@@ -9,7 +9,7 @@ import (
 // HistoryPageRequest asks for a page of a channel's messages: the newest ones, those before a seq, or those after one.
 // Before and After exclude each other.
 type HistoryPageRequest struct {
-	User    fabric.UserID    `json:"user"` // who reads
+	User    fabric.UserID    `json:"user,omitempty"` // who reads; empty for a role that does for itself
 	Channel fabric.ChannelID `json:"channel"`
 	From    uint64           `json:"from,omitempty"` // what is before it the user may not read
 	Before  uint64           `json:"before,omitempty"`

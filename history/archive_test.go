@@ -145,7 +145,7 @@ func TestLogThatLostItsEnd(t *testing.T) {
 	p.settle()
 	p.stop()
 	lost := fabric.Stored{Channel: c, Seq: 1000, Prev: first, At: 1, Message: fabric.Message{From: ann, CID: fabric.NewCID(), Kind: "text", Body: []byte(`{"text":"lost by the log"}`)}}
-	if err := p.store.Archive(t.Context(), 0, []fabric.Stored{lost}, 1000); err != nil {
+	if err := p.store.Archive(t.Context(), 0, history.Batch{Messages: []history.Archival{{Stored: lost}}}, 1000); err != nil {
 		t.Fatal(err)
 	}
 	p.start(p.store, history.Config{})

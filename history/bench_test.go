@@ -51,7 +51,7 @@ func (p *past) fill(channels []fabric.ChannelID, n int) {
 // discard is a database that costs nothing.
 type discard struct{ history.Store }
 
-func (discard) Archive(context.Context, int, []fabric.Stored, uint64) error { return nil }
+func (discard) Archive(context.Context, int, history.Batch, uint64) error { return nil }
 
 func BenchmarkArchive(b *testing.B) {
 	const n = 100_000

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync/atomic"
 
-	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/history"
 )
 
@@ -15,7 +14,7 @@ type brittle struct {
 	broken atomic.Bool
 }
 
-func (b *brittle) Archive(ctx context.Context, shard int, batch []fabric.Stored, upto uint64) error {
+func (b *brittle) Archive(ctx context.Context, shard int, batch history.Batch, upto uint64) error {
 	if b.broken.Load() {
 		return errors.New("the disk is full")
 	}

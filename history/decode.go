@@ -48,6 +48,7 @@ const (
 	beforeCID  = `","cid":"`
 	beforeKind = `","kind":"`
 	beforeBody = `","body":`
+	onlyField  = `,"only":true`
 )
 
 // cut reads the one layout that AppendPayload writes; ok is false for any other, which may be sound all the same.
@@ -74,6 +75,9 @@ func cut(p []byte) (m fabric.Message, ok bool) {
 	m.CID = words[cid+len(beforeCID) : kind]
 	m.Kind = words[kind+len(beforeKind):]
 	m.Body = rest[body+len(beforeBody):]
+	if fabric.IsOnly(p) {
+		m.Body, m.Only = m.Body[:len(m.Body)-len(onlyField)], true
+	}
 	return m, json.Valid(m.Body)
 }
 

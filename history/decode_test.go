@@ -76,11 +76,11 @@ func FuzzDecode(f *testing.F) {
 		if err := json.Compact(&cutBody, m.Body); err != nil {
 			t.Fatalf("body %s: %v", m.Body, err)
 		}
-		if m.From != plain.From || m.CID != plain.CID || m.Kind != plain.Kind || body.String() != cutBody.String() {
+		if m.Only != plain.Only || m.From != plain.From || m.CID != plain.CID || m.Kind != plain.Kind || body.String() != cutBody.String() {
 			t.Fatalf("decode says %+v, encoding/json %+v", m, plain)
 		}
 		r := newReply()
-		r.add(fabric.Stored{Channel: "a.b", Seq: 1, Message: m})
+		r.add(&Shown{Stored: fabric.Stored{Channel: "a.b", Seq: 1, Message: m}})
 		object := r.msgs[0]
 		if !json.Valid(object) || bytes.IndexByte(object, '\n') >= 0 {
 			t.Fatalf("message object %s is not one line of JSON", object)

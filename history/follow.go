@@ -33,8 +33,9 @@ type follower struct {
 	log   *slog.Logger
 	in    *intake
 	prevs *prevs
-	poke  chan struct{} // has a token if passHoles was asked for
-	batch []fabric.Stored
+	poke  chan struct{}   // has a token if passHoles was asked for
+	recs  []fabric.Stored // of the batch at work
+	batch Batch
 }
 
 func newFollower(r *Role, shard int) *follower {
@@ -129,24 +130,26 @@ func (f *follower) gather(ctx context.Context, last time.Time) {
 // archive writes what has arrived and moves the shard's position, in one transaction, however often it takes. An error
 // means that ctx has ended.
 func (f *follower) archive(ctx context.Context, recs []arrival) error {
-	batch, upto := f.read(recs)
+	msgs, upto := f.read(recs)
 	if upto == 0 {
 		return nil
 	}
 	m := f.role.metrics
-	linked := false
+	sorted := false
 	err := retry(ctx, f.log, "archive messages", func() error {
 		// A transaction that began is not broken off by a shutdown.
 		one, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveWithin)
 		defer cancel()
 		began := time.Now()
 		var err error
-		if !linked {
-			err = f.prevs.link(one, batch)
-			linked = err == nil
+		if !sorted {
+			if err = f.prevs.learn(one, msgs); err == nil {
+				f.sort(msgs)
+				sorted = true
+			}
 		}
 		if err == nil {
-			err = f.role.store.Archive(one, f.shard, batch, upto)
+			err = f.role.store.Archive(one, f.shard, f.batch, upto)
 		}
 		if err != nil {
 			m.failed.Inc()
@@ -159,18 +162,53 @@ func (f *follower) archive(ctx context.Context, recs []arrival) error {
 		return err
 	}
 	f.role.archived.move(f.shard, upto)
-	m.archived.Add(float64(len(batch)))
-	m.batch.Observe(float64(len(batch)))
+	m.archived.Add(float64(len(msgs)))
+	m.batch.Observe(float64(len(msgs)))
 	m.lag.WithLabelValues(strconv.Itoa(f.shard)).Set(float64(recs[len(recs)-1].pending))
-	clear(batch) // the payloads are the database's now
-	f.batch = batch[:0]
+	if len(f.batch.Changes) > 0 {
+		f.role.eraser.kick()
+	}
+	clear(msgs) // the payloads are the database's now
+	clear(f.batch.Messages)
+	clear(f.batch.Changes)
+	f.recs = msgs[:0]
 	return nil
+}
+
+// sort makes a batch of messages: those that are shown, each with its prev and its end, and those that change them.
+func (f *follower) sort(msgs []fabric.Stored) {
+	f.batch.Messages, f.batch.Changes, f.batch.Disappear = f.batch.Messages[:0], f.batch.Changes[:0], nil
+	for i := range msgs {
+		m := &msgs[i]
+		head := f.prevs.next(m)
+		m.Prev = head.Seq
+		if fabric.IsChange(m.Kind) {
+			if c, err := parseChange(m.Kind, m.Body); err == nil && c.Target < m.Seq {
+				c.Stored = *m
+				f.batch.Changes = append(f.batch.Changes, c)
+				continue
+			}
+			// It changes nothing, and is shown to whoever wants to know why.
+			f.log.Warn("a record that should change a message does not say which", "channel", m.Channel, "seq", m.Seq)
+		}
+		if seconds, ok := disappearOf(m); ok {
+			if f.batch.Disappear == nil {
+				f.batch.Disappear = make(map[fabric.ChannelID]int)
+			}
+			f.batch.Disappear[m.Channel] = seconds
+		}
+		a := Archival{Stored: *m}
+		if head.Disappear > 0 && disappears(m.Kind) {
+			a.ExpiresAt = m.At + int64(head.Disappear)*1000
+		}
+		f.batch.Messages = append(f.batch.Messages, a)
+	}
 }
 
 // read turns records into messages, without those that are archived already (a consumer that was reset may bring them
 // again). What is no message is left out: it must not hold up all that come behind it. upto is 0 if nothing is new.
 func (f *follower) read(recs []arrival) (batch []fabric.Stored, upto uint64) {
-	batch = f.batch[:0]
+	batch = f.recs[:0]
 	newest := f.role.archived.of(f.shard)
 	skipped := 0
 	for i := range recs {
@@ -224,7 +262,7 @@ func (f *follower) passHoles(ctx context.Context) error {
 	if first != 0 && first <= head {
 		return nil // it is on its way
 	}
-	if err := f.role.store.Archive(ctx, f.shard, nil, head); err != nil {
+	if err := f.role.store.Archive(ctx, f.shard, Batch{}, head); err != nil {
 		return fmt.Errorf("move the position from %d to %d: %w", at, head, err)
 	}
 	f.role.archived.move(f.shard, head)

@@ -1,6 +1,8 @@
 // Package history is the role that keeps what was written: it follows the channels' logs into the database (the
 // archive) and answers what is asked of the past: a page of a channel, what a device has missed, whether the archive
-// has caught up. It is the only one who writes messages into SQL.
+// has caught up. It is the only one who writes messages into SQL, and the one who says whether a record may change
+// another (admit), applies those that did, and clears away what was deleted or whose time is over, from SQL and from the
+// logs.
 //
 // What it promises. Every record of a log is archived once, with the seq before it in its channel, whatever crashes
 // when: the position up to which a shard is archived stands in the same transaction as its messages, and the archive
@@ -35,6 +37,9 @@ type Config struct {
 	KnownChannels int           // channels of a shard whose newest seq is held in memory; default 131,072
 	SettleWithin  time.Duration // how long a read waits for the archive before it turns to the log; default 500 ms
 	Concurrency   int           // requests at work at once; default 64
+	EditWithin    time.Duration // how long after it was written a message may be edited; default 15 min
+	SweepEvery    time.Duration // how often messages are cleared away whose time is over; default 5 s
+	Now           func() time.Time
 }
 
 func (c Config) withDefaults() Config {
@@ -44,6 +49,11 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.KnownChannels, 1<<17)
 	setDefault(&c.SettleWithin, 500*time.Millisecond)
 	setDefault(&c.Concurrency, 64)
+	setDefault(&c.EditWithin, 15*time.Minute)
+	setDefault(&c.SweepEvery, 5*time.Second)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	// A batch looks up its channels before it uses them: they must all fit.
 	c.KnownChannels = max(c.KnownChannels, c.BatchMessages)
 	return c
@@ -70,6 +80,7 @@ type Role struct {
 	archived  *progress
 	heads     []*headFetch // by shard
 	followers []*follower  // by shard
+	eraser    *eraser
 
 	ready chan struct{} // closed once it serves
 
@@ -100,6 +111,7 @@ func New(nc *nats.Conn, store Store, shards int, cfg Config, log *slog.Logger, r
 		archived: newProgress(shards), ready: make(chan struct{}),
 	}
 	r.life, r.end = context.WithCancel(context.Background())
+	r.eraser = newEraser(r)
 	for shard := range shards {
 		stream := subjects.MsgStream(shard)
 		r.heads = append(r.heads, &headFetch{
@@ -137,6 +149,7 @@ func (r *Role) Run(ctx context.Context) error {
 			}
 		})
 	}
+	wg.Go(func() { r.eraser.run(ctx) })
 	host, err := r.serve()
 	if err != nil {
 		stop(err)
@@ -209,6 +222,12 @@ func (r *Role) serve() (*service.Host, error) {
 		service.Handle(host, subjects.HistoryPage, r.page),
 		service.Handle(host, subjects.HistorySince, r.since),
 		service.Handle(host, subjects.HistorySettle, r.settle),
+		service.Handle(host, subjects.HistoryMessage, r.message),
+		service.Handle(host, subjects.HistoryAdmit, r.admit),
+		service.Handle(host, subjects.HistoryHide, r.hide),
+		service.Handle(host, subjects.HistoryStar, r.star),
+		service.Handle(host, subjects.HistoryStarred, r.starred),
+		service.Handle(host, subjects.HistoryPins, r.pins),
 	)
 	if err == nil {
 		err = r.nc.Flush() // the server knows of the endpoints before anybody is told that they are there

@@ -25,7 +25,7 @@ type past struct {
 	t      testing.TB
 	nats   *weftest.NATS
 	js     jetstream.JetStream
-	store  *memStore
+	store  database
 	shards int
 	stop   func() // the running role; nil if none is
 }
@@ -33,7 +33,7 @@ type past struct {
 func newPast(t testing.TB, shards int) *past {
 	t.Helper()
 	n := weftest.StartNATS(t, natsconfig.FabricConfig{Shards: shards})
-	return &past{t: t, nats: n, js: n.JetStream(t), store: openStore(t, shards), shards: shards}
+	return &past{t: t, nats: n, js: n.JetStream(t), store: openStore(t), shards: shards}
 }
 
 // start runs the role until stop or the test's end.

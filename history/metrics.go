@@ -16,6 +16,8 @@ type metrics struct {
 	lag       *prometheus.GaugeVec
 	unsettled prometheus.Counter
 	since     prometheus.Histogram
+	expired   prometheus.Counter
+	erased    prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -51,8 +53,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Buckets: prometheus.ExponentialBuckets(.0005, 2, 12),
 		}),
 	}
+	m.expired = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "weft_history_expired_messages_total", Help: "Messages cleared away because their time was over.",
+	})
+	m.erased = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "weft_history_erased_records_total", Help: "Records erased from the logs, of messages that were deleted or have expired.",
+	})
 	for _, c := range []prometheus.Collector{
-		m.archived, m.skipped, m.failed, m.resets, m.batch, m.commit, m.lag, m.unsettled, m.since,
+		m.expired, m.erased, m.archived, m.skipped, m.failed, m.resets, m.batch, m.commit, m.lag, m.unsettled, m.since,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)

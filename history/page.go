@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
@@ -10,10 +11,24 @@ import (
 	"github.com/weft-im/weft/subjects"
 )
 
+// view checks who reads what.
+func (r *Role) view(u fabric.UserID, c fabric.ChannelID, from uint64) (View, error) {
+	c, err := fabric.ParseChannelID(string(c))
+	if err != nil {
+		return View{}, err
+	}
+	if u != "" { // a role that reads for itself sees what is for everybody
+		if u, err = fabric.ParseUserID(string(u)); err != nil {
+			return View{}, err
+		}
+	}
+	return View{Channel: c, User: u, From: from, Now: fabric.Millis(r.cfg.Now())}, nil
+}
+
 // page answers weft.history.page.
 func (r *Role) page(ctx context.Context, req contract.HistoryPageRequest) (contract.HistoryPageReply, error) {
 	var none contract.HistoryPageReply
-	c, err := fabric.ParseChannelID(string(req.Channel))
+	v, err := r.view(req.User, req.Channel, req.From)
 	if err != nil {
 		return none, err
 	}
@@ -21,18 +36,18 @@ func (r *Role) page(ctx context.Context, req contract.HistoryPageRequest) (contr
 		return none, fabric.Errorf(fabric.CodeBadRequest, "before and after exclude each other: ask for one of them")
 	}
 	limit := limitOf(req.Limit)
-	tail, err := r.tailFor(ctx, c, req.Before)
+	tail, err := r.tailFor(ctx, v.Channel)
 	if err != nil {
 		return none, err
 	}
-	var msgs []fabric.Stored
+	var msgs []Shown
 	if req.After != nil {
-		msgs, err = r.forward(ctx, c, *req.After, limit+1, tail)
+		msgs, err = r.forward(ctx, v, *req.After, limit+1, tail)
 	} else {
-		msgs, err = r.backward(ctx, c, req.Before, limit+1, tail)
+		msgs, err = r.backward(ctx, v, req.Before, limit+1, tail)
 	}
 	if err != nil {
-		return none, fmt.Errorf("page of %s: %w", c, err)
+		return none, fmt.Errorf("page of %s: %w", v.Channel, err)
 	}
 	more := len(msgs) > limit
 	switch {
@@ -42,24 +57,27 @@ func (r *Role) page(ctx context.Context, req contract.HistoryPageRequest) (contr
 	default:
 		msgs = msgs[1:]
 	}
+	if err := r.decorate(ctx, v, msgs, tail); err != nil {
+		return none, fmt.Errorf("page of %s: %w", v.Channel, err)
+	}
 	kept := fit(msgs, req.After == nil)
 	out := newReply()
-	for _, m := range kept {
-		out.add(m)
+	for i := range kept {
+		out.add(&kept[i])
 	}
 	return contract.HistoryPageReply{Messages: out.msgs, More: more || len(kept) < len(msgs)}, nil
 }
 
 // fit returns as many of msgs as a reply has room for, at least one: the last ones where newest is set, otherwise the
 // first.
-func fit(msgs []fabric.Stored, newest bool) []fabric.Stored {
+func fit(msgs []Shown, newest bool) []Shown {
 	bytes := 0
 	for n := range msgs {
 		i := n
 		if newest {
 			i = len(msgs) - 1 - n
 		}
-		if bytes += objectBytes(msgs[i]); bytes <= maxReplyBytes || n == 0 {
+		if bytes += objectBytes(&msgs[i]); bytes <= maxReplyBytes || n == 0 {
 			continue
 		}
 		if newest {
@@ -78,14 +96,9 @@ type tail struct {
 
 func (t tail) empty() bool { return t.head <= t.archived }
 
-// tailFor settles the channel's shard for a page of messages before `before`, 0 being the newest page.
-func (r *Role) tailFor(ctx context.Context, c fabric.ChannelID, before uint64) (tail, error) {
+// tailFor settles the channel's shard. Also for a page of old messages: an edit of one of them may have come just now.
+func (r *Role) tailFor(ctx context.Context, c fabric.ChannelID) (tail, error) {
 	t := tail{shard: subjects.Shard(c, r.shards)}
-	t.archived = r.archived.of(t.shard)
-	if before != 0 && before <= t.archived+1 {
-		t.head = t.archived // whatever the log holds, it is all behind this page
-		return t, nil
-	}
 	head, err := r.heads[t.shard].join().wait(ctx)
 	if err != nil {
 		return t, fmt.Errorf("head of shard %d: %w", t.shard, err)
@@ -98,9 +111,9 @@ func (r *Role) tailFor(ctx context.Context, c fabric.ChannelID, before uint64) (
 	return t, nil
 }
 
-// forward returns up to limit messages of c after a seq: archived ones, then those of the tail.
-func (r *Role) forward(ctx context.Context, c fabric.ChannelID, after uint64, limit int, t tail) ([]fabric.Stored, error) {
-	msgs, err := r.store.Page(ctx, c, 0, &after, limit)
+// forward returns up to limit messages after a seq: archived ones, then those of the tail.
+func (r *Role) forward(ctx context.Context, v View, after uint64, limit int, t tail) ([]Shown, error) {
+	msgs, err := r.store.Page(ctx, v, 0, &after, limit)
 	if err != nil || t.empty() || len(msgs) == limit {
 		return msgs, err
 	}
@@ -110,11 +123,11 @@ func (r *Role) forward(ctx context.Context, c fabric.ChannelID, after uint64, li
 		after = max(after, msgs[n-1].Seq)
 	}
 	for len(msgs) < limit {
-		recs, more, err := r.reader.Range(ctx, c, t.shard, after, t.head, limit-len(msgs))
+		recs, more, err := r.reader.Range(ctx, v.Channel, t.shard, after, t.head, limit-len(msgs))
 		if err != nil {
 			return nil, err
 		}
-		msgs = appendRecords(msgs, recs)
+		msgs = appendShownRecords(msgs, v, recs)
 		if !more {
 			break
 		}
@@ -123,23 +136,23 @@ func (r *Role) forward(ctx context.Context, c fabric.ChannelID, after uint64, li
 	return msgs, nil
 }
 
-// backward returns, ascending, the last `limit` messages of c before a seq (0: of all): those of the tail, and in front
-// of them archived ones.
-func (r *Role) backward(ctx context.Context, c fabric.ChannelID, before uint64, limit int, t tail) ([]fabric.Stored, error) {
-	if t.empty() {
-		return r.store.Page(ctx, c, before, nil, limit)
+// backward returns, ascending, the last `limit` messages before a seq (0: of all): those of the tail, and in front of them
+// archived ones.
+func (r *Role) backward(ctx context.Context, v View, before uint64, limit int, t tail) ([]Shown, error) {
+	if t.empty() || (before != 0 && before <= t.archived+1) {
+		return r.store.Page(ctx, v, before, nil, limit)
 	}
 	if before != 0 {
 		t.head = min(t.head, before-1)
 	}
 	// A log is not read backwards: the tail is read through, and its end kept.
-	var msgs []fabric.Stored
+	var msgs []Shown
 	for after := t.archived; ; {
-		recs, more, err := r.reader.Range(ctx, c, t.shard, after, t.head, limit)
+		recs, more, err := r.reader.Range(ctx, v.Channel, t.shard, after, t.head, limit)
 		if err != nil {
 			return nil, err
 		}
-		msgs = appendRecords(msgs, recs)
+		msgs = appendShownRecords(msgs, v, recs)
 		if n := len(msgs) - limit; n > 0 {
 			msgs = append(msgs[:0:0], msgs[n:]...)
 		}
@@ -151,18 +164,116 @@ func (r *Role) backward(ctx context.Context, c fabric.ChannelID, before uint64, 
 	if len(msgs) == limit {
 		return msgs, nil
 	}
-	old, err := r.store.Page(ctx, c, t.archived+1, nil, limit-len(msgs))
+	old, err := r.store.Page(ctx, v, t.archived+1, nil, limit-len(msgs))
 	return append(old, msgs...), err
 }
 
-// appendRecords appends the messages that lie in a log; what is no message is left out, as the archive leaves it out.
-func appendRecords(msgs []fabric.Stored, recs []msglog.Record) []fabric.Stored {
-	for _, rec := range recs {
-		m, err := decode(rec.Payload)
-		if err != nil {
-			continue
+// appendShownRecords appends the messages among records of a log that the view shows.
+func appendShownRecords(msgs []Shown, v View, recs []msglog.Record) []Shown {
+	for _, m := range shownRecords(v, recs) {
+		if !fabric.IsChange(m.Kind) {
+			msgs = append(msgs, m)
 		}
-		msgs = append(msgs, fabric.Stored{Channel: rec.Channel, Seq: rec.Seq, Prev: rec.Prev, At: rec.At, Message: m})
 	}
 	return msgs
+}
+
+// shownRecords returns those records of a log that the view shows; what is no message is left out, as the archive leaves
+// it out.
+func shownRecords(v View, recs []msglog.Record) []Shown {
+	msgs := make([]Shown, 0, len(recs))
+	for _, rec := range recs {
+		m, err := decode(rec.Payload)
+		if err != nil || (m.Only && m.From != v.User) || rec.Seq < v.From {
+			continue
+		}
+		msgs = append(msgs, Shown{Stored: fabric.Stored{Channel: rec.Channel, Seq: rec.Seq, Prev: rec.Prev, At: rec.At, Message: m}})
+	}
+	return msgs
+}
+
+// decorate adds to a page what hangs on its messages, and applies what has changed them in a tail.
+func (r *Role) decorate(ctx context.Context, v View, msgs []Shown, t tail) error {
+	if len(msgs) == 0 {
+		return nil
+	}
+	if err := r.store.Decorate(ctx, v, msgs); err != nil {
+		return err
+	}
+	for after := t.archived; !t.empty(); {
+		recs, more, err := r.reader.Range(ctx, v.Channel, t.shard, after, t.head, 1000)
+		if err != nil {
+			return err
+		}
+		for _, m := range shownRecords(v, recs) {
+			if fabric.IsChange(m.Kind) {
+				applyLate(v, msgs, &m)
+			}
+		}
+		if !more || len(recs) == 0 {
+			return nil
+		}
+		after = recs[len(recs)-1].Seq
+	}
+	return nil
+}
+
+// applyLate applies a change that is not archived yet, as the archive will.
+func applyLate(v View, msgs []Shown, m *Shown) {
+	c, err := parseChange(m.Kind, m.Body)
+	if err != nil || c.Target >= m.Seq {
+		return
+	}
+	i, found := slices.BinarySearchFunc(msgs, c.Target, func(m Shown, seq uint64) int {
+		switch {
+		case m.Seq < seq:
+			return -1
+		case m.Seq > seq:
+			return 1
+		}
+		return 0
+	})
+	if !found || msgs[i].DeletedAt != 0 {
+		return
+	}
+	target := &msgs[i]
+	switch m.Kind {
+	case fabric.MsgEdit:
+		if target.From == m.From {
+			target.Body, target.EditedAt = c.New, m.At
+		}
+	case fabric.MsgDelete:
+		target.Kind, target.Body, target.DeletedAt, target.EditedAt = fabric.MsgDeleted, []byte("{}"), m.At, 0
+		target.Reactions, target.Starred, target.Pinned = nil, false, false
+	case fabric.MsgPin:
+		target.Pinned = c.On
+	case fabric.MsgReaction:
+		target.react(m.From, c.Emoji, m.From == v.User)
+	}
+}
+
+// react sets a user's reaction among those that are named.
+func (m *Shown) react(u fabric.UserID, emoji string, mine bool) {
+	for i := range m.Reactions {
+		r := &m.Reactions[i]
+		if j := slices.Index(r.Users, u); j >= 0 {
+			r.Users, r.Count = slices.Delete(r.Users, j, j+1), r.Count-1
+			r.Mine = r.Mine && !mine
+		}
+	}
+	m.Reactions = slices.DeleteFunc(m.Reactions, func(r Reaction) bool { return r.Count <= 0 })
+	if emoji == "" {
+		return
+	}
+	i := slices.IndexFunc(m.Reactions, func(r Reaction) bool { return r.Emoji == emoji })
+	if i < 0 {
+		m.Reactions = append(m.Reactions, Reaction{Emoji: emoji})
+		i = len(m.Reactions) - 1
+	}
+	r := &m.Reactions[i]
+	r.Count++
+	r.Mine = r.Mine || mine
+	if len(r.Users) < ReactionUsers {
+		r.Users = append(r.Users, u)
+	}
 }

@@ -51,7 +51,7 @@ func TestPage(t *testing.T) {
 				{"after another channel's", contract.HistoryPageRequest{After: uptr(14), Limit: 3}, "[15<13 7 17<15 8 19<17 9]", false},
 				{"after the last", contract.HistoryPageRequest{After: uptr(19)}, "[]", false},
 			} {
-				tc.req.Channel = c
+				tc.req.Channel, tc.req.User = c, ann
 				got := must[contract.HistoryPageReply](p, subjects.HistoryPage, tc.req)
 				if s := texts(t, got.Messages); s != tc.want || got.More != tc.more {
 					t.Errorf("%s: got %s, more %v; want %s, more %v", tc.name, s, got.More, tc.want, tc.more)
@@ -70,7 +70,8 @@ func TestPageRefuses(t *testing.T) {
 	c := fabric.Direct(fabric.NewUserID(), fabric.NewUserID())
 	for name, req := range map[string]contract.HistoryPageRequest{
 		"no channel":       {Channel: "x"},
-		"before and after": {Channel: c, Before: 4, After: uptr(1)},
+		"before and after": {User: fabric.NewUserID(), Channel: c, Before: 4, After: uptr(1)},
+		"nobody":           {User: "x", Channel: c},
 	} {
 		if _, err := ask[contract.HistoryPageReply](p, subjects.HistoryPage, req); fabric.CodeOf(err) != fabric.CodeBadRequest {
 			t.Errorf("%s: got %v, want bad_request", name, err)
@@ -92,7 +93,7 @@ func TestPagesOfLargeMessages(t *testing.T) {
 	// forwards
 	var seen []uint64
 	for after, pages := uint64(0), 0; ; pages++ {
-		r := must[contract.HistoryPageReply](p, subjects.HistoryPage, contract.HistoryPageRequest{Channel: c, After: &after})
+		r := must[contract.HistoryPageReply](p, subjects.HistoryPage, contract.HistoryPageRequest{User: ann, Channel: c, After: &after})
 		for _, m := range seqs(t, r.Messages) {
 			after = m
 			seen = append(seen, m)
@@ -110,7 +111,7 @@ func TestPagesOfLargeMessages(t *testing.T) {
 	// backwards
 	seen = nil
 	for before, pages := uint64(0), 0; ; pages++ {
-		r := must[contract.HistoryPageReply](p, subjects.HistoryPage, contract.HistoryPageRequest{Channel: c, Before: before})
+		r := must[contract.HistoryPageReply](p, subjects.HistoryPage, contract.HistoryPageRequest{User: ann, Channel: c, Before: before})
 		page := seqs(t, r.Messages)
 		seen = append(page, seen...)
 		if !r.More {

@@ -9,28 +9,27 @@ import (
 	"github.com/weft-im/weft/fabric"
 )
 
-// prevs knows the newest seq of each channel of a shard: of those with messages lately from memory, of others from the
-// database. It belongs to the one goroutine that archives the shard.
+// prevs knows where each channel of a shard ends: of those with messages lately from memory, of others from the database.
+// It belongs to the one goroutine that archives the shard.
 type prevs struct {
-	store Store
-	known *simplelru.LRU[fabric.ChannelID, uint64]
+	store ArchiveStore
+	known *simplelru.LRU[fabric.ChannelID, Head]
 }
 
-func newPrevs(store Store, size int) *prevs {
-	known, err := simplelru.NewLRU[fabric.ChannelID, uint64](size, nil)
+func newPrevs(store ArchiveStore, size int) *prevs {
+	known, err := simplelru.NewLRU[fabric.ChannelID, Head](size, nil)
 	if err != nil {
 		panic(err) // the size is positive: Config.withDefaults
 	}
 	return &prevs{store: store, known: known}
 }
 
-// link sets the prev of every message of the batch, which follows all that was linked before. The batch's channels fit
-// into memory together. Where it fails it may be called again with the same batch.
-func (p *prevs) link(ctx context.Context, batch []fabric.Stored) error {
+// learn reads where the batch's channels end, as far as it is not known. They fit into memory together.
+func (p *prevs) learn(ctx context.Context, batch []fabric.Stored) error {
 	var unknown []fabric.ChannelID
 	for i := range batch {
 		if _, ok := p.known.Get(batch[i].Channel); !ok {
-			p.known.Add(batch[i].Channel, 0) // so that it is asked for once
+			p.known.Add(batch[i].Channel, Head{}) // so that it is asked for once
 			unknown = append(unknown, batch[i].Channel)
 		}
 	}
@@ -42,13 +41,20 @@ func (p *prevs) link(ctx context.Context, batch []fabric.Stored) error {
 			}
 			return fmt.Errorf("newest seqs of %d channels: %w", len(unknown), err)
 		}
-		for c, seq := range heads {
-			p.known.Add(c, seq)
+		for c, head := range heads {
+			p.known.Add(c, head)
 		}
 	}
-	for i := range batch {
-		batch[i].Prev, _ = p.known.Get(batch[i].Channel)
-		p.known.Add(batch[i].Channel, batch[i].Seq)
-	}
 	return nil
+}
+
+// next returns where the channel of m ended before it, and notes that it ends with m. learn was called with it.
+func (p *prevs) next(m *fabric.Stored) Head {
+	head, _ := p.known.Get(m.Channel)
+	next := Head{Seq: m.Seq, Disappear: head.Disappear}
+	if seconds, ok := disappearOf(m); ok {
+		next.Disappear = seconds
+	}
+	p.known.Add(m.Channel, next)
+	return head
 }

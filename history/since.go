@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/msglog"
 	"github.com/weft-im/weft/subjects"
 )
 
@@ -22,7 +24,7 @@ const (
 )
 
 // since answers weft.history.since: it walks those of the user's channels that have news in the order of their names,
-// and each from its oldest message that was missed.
+// and each from its oldest record that was missed.
 func (r *Role) since(ctx context.Context, req contract.HistorySinceRequest) (contract.HistorySinceReply, error) {
 	began := time.Now()
 	var none contract.HistorySinceReply
@@ -45,7 +47,10 @@ func (r *Role) since(ctx context.Context, req contract.HistorySinceRequest) (con
 	if req.From == nil || covers(req.From, upto) {
 		return contract.HistorySinceReply{Messages: out.msgs, Upto: upto}, nil
 	}
-	w := walk{role: r, user: u, from: make(fabric.Position, r.shards), upto: upto, out: out}
+	out.only = req.ForEdge
+	w := walk{
+		role: r, user: u, from: make(fabric.Position, r.shards), upto: upto, out: out, noGroups: req.ForEdge, now: fabric.Millis(r.cfg.Now()),
+	}
 	needed := make(fabric.Position, r.shards) // of the archive: nothing in shards without news
 	for shard := range upto {
 		// A position ahead of the logs is of a time before they were restored from a backup: what was there is gone.
@@ -74,6 +79,8 @@ type walk struct {
 	from, upto fabric.Position
 	archived   fabric.Position // when the walk began
 	settled    bool            // the archive has all up to upto
+	noGroups   bool
+	now        int64
 	out        *reply
 }
 
@@ -107,24 +114,24 @@ func parsePlaceIn(s string) (placeIn, error) {
 // page fills the reply from start on and returns where the next page begins.
 func (w *walk) page(ctx context.Context, start placeIn) (next placeIn, err error) {
 	for from := start.channel; ; {
-		channels, more, err := w.news(ctx, from)
+		spans, more, err := w.news(ctx, from)
 		if err != nil {
 			return placeIn{}, err
 		}
-		for _, c := range channels {
-			after := w.from[subjects.Shard(c, w.role.shards)]
-			if c == start.channel {
-				after = max(after, start.after)
-				start = placeIn{}
-			} else if c == from && from != "" {
-				continue // the last one of the part before
+		for _, sp := range spans {
+			if w.noGroups && sp.Channel.Kind() == fabric.KindGroup {
+				continue
 			}
-			full, last, err := w.channel(ctx, c, after)
+			after := w.from[subjects.Shard(sp.Channel, w.role.shards)]
+			if sp.Channel == start.channel {
+				after = max(after, start.after)
+			}
+			full, last, err := w.span(ctx, sp, after)
 			if err != nil {
 				return placeIn{}, err
 			}
 			if full {
-				return placeIn{c, last}, nil
+				return placeIn{sp.Channel, last}, nil
 			}
 		}
 		if more == "" {
@@ -134,83 +141,128 @@ func (w *walk) page(ctx context.Context, start placeIn) (next placeIn, err error
 	}
 }
 
-// channel adds a channel's messages after a seq, until there are no more or the reply is full; last is the seq of the
-// last one added.
-func (w *walk) channel(ctx context.Context, c fabric.ChannelID, after uint64) (full bool, last uint64, err error) {
-	shard := subjects.Shard(c, w.role.shards)
-	t := tail{shard: shard, archived: w.archived[shard], head: w.upto[shard]}
+// span adds a span's records after a seq, until there are no more or the reply is full; last is the seq of the last one
+// added.
+func (w *walk) span(ctx context.Context, sp Span, after uint64) (full bool, last uint64, err error) {
+	c, shard := sp.Channel, subjects.Shard(sp.Channel, w.role.shards)
+	upto := w.upto[shard]
+	if sp.Upto != 0 {
+		upto = min(upto, sp.Upto)
+	}
+	v := View{Channel: c, User: w.user, From: sp.From, Now: w.now}
 	for {
 		limit := min(sinceRows, sinceMessages-len(w.out.msgs))
 		if limit == 0 {
 			return true, after, nil
 		}
-		msgs, err := w.role.forward(ctx, c, after, limit, t)
+		recs, done, err := w.records(ctx, v, tail{shard: shard, archived: w.archived[shard], head: upto}, after, limit)
 		if err != nil {
 			return false, 0, fmt.Errorf("channel %s: %w", c, err)
 		}
-		for _, m := range msgs {
-			if m.Seq > t.head {
-				return false, after, nil
-			}
-			if !w.out.room(m) {
+		for i := range recs {
+			if !w.out.room(&recs[i]) {
 				return true, after, nil
 			}
-			w.out.add(m)
-			after = m.Seq
+			w.out.add(&recs[i])
+			after = recs[i].Seq
 		}
-		if len(msgs) < limit {
+		if done {
 			return false, after, nil
 		}
 	}
 }
 
-// news returns a part of the user's channels that have news, ascending from `from` on (inclusive), and from where to
-// ask for the next part, which may begin with the last channel of this one; "" after the last part.
-func (w *walk) news(ctx context.Context, from fabric.ChannelID) (channels []fabric.ChannelID, more fabric.ChannelID, err error) {
-	channels, err = w.role.store.News(ctx, w.user, w.from, from, newsChannels)
+// records returns up to limit records after a seq: archived ones or, where there are none left, some of the tail's. done
+// says that there are no more.
+func (w *walk) records(ctx context.Context, v View, t tail, after uint64, limit int) (recs []Shown, done bool, err error) {
+	if recs, err = w.role.store.Records(ctx, v, after, t.head, limit); err != nil || len(recs) == limit {
+		return recs, false, err
+	}
+	if t.empty() {
+		return recs, true, nil
+	}
+	after = max(after, t.archived, v.From-min(v.From, 1))
+	if n := len(recs); n > 0 {
+		after = max(after, recs[n-1].Seq)
+	}
+	for more := true; more && len(recs) < limit && after < t.head; {
+		var part []msglog.Record
+		if part, more, err = w.role.reader.Range(ctx, v.Channel, t.shard, after, t.head, limit-len(recs)); err != nil {
+			return nil, false, err
+		}
+		recs = append(recs, shownRecords(v, part)...)
+		if len(part) > 0 {
+			after = part[len(part)-1].Seq
+		}
+	}
+	return recs, len(recs) < limit, nil
+}
+
+// news returns a part of the user's spans that have news, by ascending channel from `from` on (inclusive), and from where
+// to ask for the next part; "" after the last part.
+func (w *walk) news(ctx context.Context, from fabric.ChannelID) (list []Span, more fabric.ChannelID, err error) {
+	self := Span{Channel: fabric.Self(w.user)} // it is the last of all: no other channel's name begins behind a u
+	if from >= self.Channel {
+		return []Span{self}, "", nil
+	}
+	list, further, err := w.role.store.News(ctx, w.user, w.from, from, newsChannels)
 	if err != nil {
 		return nil, "", fmt.Errorf("channels with news: %w", err)
 	}
-	if len(channels) == newsChannels {
-		more = channels[newsChannels-1]
+	if further {
+		more = after(list[len(list)-1].Channel)
 	}
-	if w.settled {
-		return channels, more, nil
+	if !w.settled {
+		if list, more, err = w.withTails(ctx, from, list, more); err != nil {
+			return nil, "", err
+		}
 	}
-	// The archive does not know of all news yet: the logs say which channels have any in their tails.
-	all, err := w.role.store.ChannelsOf(ctx, w.user, from, allChannels)
+	if more == "" {
+		list = append(list, self)
+	}
+	return list, more, nil
+}
+
+// after returns the least name behind a channel's.
+func after(c fabric.ChannelID) fabric.ChannelID { return c + "\x00" }
+
+// withTails adds those spans of whose news the archive does not know yet: the logs say which channels have any in their
+// tails.
+func (w *walk) withTails(ctx context.Context, from fabric.ChannelID, list []Span, more fabric.ChannelID) ([]Span, fabric.ChannelID, error) {
+	all, further, err := w.role.store.Spans(ctx, w.user, from, allChannels)
 	if err != nil {
 		return nil, "", fmt.Errorf("all channels: %w", err)
 	}
-	if len(all) == allChannels && (more == "" || all[allChannels-1] < more) {
-		more = all[allChannels-1]
+	if further {
+		if end := after(all[len(all)-1].Channel); more == "" || end < more {
+			more = end
+		}
 	}
 	late, err := w.newsInTails(ctx, all)
 	if err != nil {
 		return nil, "", err
 	}
-	channels = append(channels, late...)
-	slices.Sort(channels)
-	channels = slices.Compact(channels)
+	list = append(list, late...)
+	slices.SortFunc(list, func(a, b Span) int {
+		return cmp.Or(strings.Compare(string(a.Channel), string(b.Channel)), cmp.Compare(a.From, b.From))
+	})
+	list = slices.CompactFunc(list, func(a, b Span) bool { return a.Channel == b.Channel && a.From == b.From })
 	if more != "" { // past it either list may lack some
-		if i, found := slices.BinarySearch(channels, more); found {
-			channels = channels[:i+1]
-		} else {
-			channels = channels[:i]
-		}
+		list = slices.DeleteFunc(list, func(sp Span) bool { return sp.Channel >= more })
 	}
-	return channels, more, nil
+	return list, more, nil
 }
 
-// newsInTails returns those of the channels that have records behind the archive and up to upto.
-func (w *walk) newsInTails(ctx context.Context, all []fabric.ChannelID) ([]fabric.ChannelID, error) {
+// newsInTails returns those spans that have records behind the archive and up to upto.
+func (w *walk) newsInTails(ctx context.Context, all []Span) ([]Span, error) {
 	byShard := make(map[int][]string)
-	for _, c := range all {
-		if shard := subjects.Shard(c, w.role.shards); w.archived[shard] < w.upto[shard] {
-			byShard[shard] = append(byShard[shard], subjects.Log(c, shard))
+	for i, sp := range all {
+		shard := subjects.Shard(sp.Channel, w.role.shards)
+		if w.archived[shard] < w.upto[shard] && (i == 0 || all[i-1].Channel != sp.Channel) {
+			byShard[shard] = append(byShard[shard], subjects.Log(sp.Channel, shard))
 		}
 	}
-	var late []fabric.ChannelID
+	news := make(map[fabric.ChannelID]bool)
 	for shard, of := range byShard {
 		// The newest record may lie past upto while one before it does not: both count as news.
 		lasts, err := w.role.reader.LastOf(ctx, subjects.MsgStream(shard), of, max(w.archived[shard], w.from[shard])+1)
@@ -219,9 +271,9 @@ func (w *walk) newsInTails(ctx context.Context, all []fabric.ChannelID) ([]fabri
 		}
 		for _, l := range lasts {
 			if c, ok := subjects.ChannelOfLog(l.Subject); ok {
-				late = append(late, c)
+				news[c] = true
 			}
 		}
 	}
-	return late, nil
+	return slices.DeleteFunc(slices.Clone(all), func(sp Span) bool { return !news[sp.Channel] }), nil
 }

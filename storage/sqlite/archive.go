@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/history"
 )
 
 // Archived implements history.Store.
@@ -55,42 +57,101 @@ func place(shard int, seq uint64) int64 { return int64(shard)<<48 | int64(seq) }
 const knownLogs = 1 << 17
 
 // Archive implements history.Store.
-func (s *DB) Archive(ctx context.Context, shard int, batch []fabric.Stored, upto uint64) error {
+func (s *DB) Archive(ctx context.Context, shard int, batch history.Batch, upto uint64) error {
 	var found map[fabric.ChannelID]int64 // remembered once they are committed
 	err := s.log.do(ctx, func(t tx) (err error) {
 		found = make(map[fabric.ChannelID]int64)
-		args := make([]any, 0, manyRows*messageCols)
-		for rest := batch; len(rest) > 0; {
-			n, query := 1, insertOne
-			if len(rest) >= manyRows {
-				n, query = manyRows, insertMany
-			}
-			args = args[:0]
-			for i := range rest[:n] {
-				m := &rest[i]
-				num, known := found[m.Channel]
-				if !known {
-					if num, err = s.logOf(ctx, t, m.Channel, shard); err != nil {
-						return err
-					}
-					found[m.Channel] = num
+		logOf := func(c fabric.ChannelID) (int64, error) {
+			num, known := found[c]
+			if !known {
+				if num, err = s.logOf(ctx, t, c, shard); err != nil {
+					return 0, err
 				}
-				args = append(args, place(shard, m.Seq), num, int64(m.Prev), m.At, string(m.From), m.CID, m.Kind, string(m.Body)) // seqs < 2^48
+				found[c] = num
 			}
-			if _, err := t.exec(ctx, query, args...); err != nil {
+			return num, nil
+		}
+		var have uint64
+		err = t.QueryRowContext(ctx, `SELECT seq FROM archived WHERE shard = ?`, shard).Scan(&have)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("how far is archived: %w", err)
+		}
+		if err := insert(ctx, t, shard, batch.Messages, have, logOf); err != nil {
+			return err
+		}
+		for i := range batch.Changes {
+			c := &batch.Changes[i]
+			if c.Seq <= have {
+				continue // applying it again would undo what came behind it
+			}
+			num, err := logOf(c.Channel)
+			if err != nil {
 				return err
 			}
-			rest = rest[n:]
+			if err := change(ctx, t, shard, num, c); err != nil {
+				return fmt.Errorf("%s %d of %s: %w", c.Kind, c.Seq, c.Channel, err)
+			}
+		}
+		for c, seconds := range batch.Disappear {
+			num, err := logOf(c)
+			if err != nil {
+				return err
+			}
+			if upto <= have {
+				continue
+			}
+			if _, err := t.exec(ctx, `UPDATE logs SET disappear = ? WHERE num = ?`, seconds, num); err != nil {
+				return err
+			}
 		}
 		_, err = t.exec(ctx, `INSERT INTO archived (shard, seq) VALUES (?, ?)
 			ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq`, shard, int64(upto)) // as above
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("archive %d messages of shard %d: %w", len(batch), shard, err)
+		return fmt.Errorf("archive %d messages of shard %d: %w", len(batch.Messages), shard, err)
 	}
 	for c, num := range found {
 		s.logs.Add(c, num)
+	}
+	return nil
+}
+
+// insert writes messages behind `have`, as many as may be by one statement.
+func insert(ctx context.Context, t tx, shard int, msgs []history.Archival, have uint64, logOf func(fabric.ChannelID) (int64, error)) error {
+	for len(msgs) > 0 && msgs[0].Seq <= have {
+		msgs = msgs[1:]
+	}
+	args := make([]any, 0, manyRows*messageCols)
+	for rest := msgs; len(rest) > 0; {
+		n, query := 1, insertOne
+		if len(rest) >= manyRows {
+			n, query = manyRows, insertMany
+		}
+		args = args[:0]
+		for i := range rest[:n] {
+			m := &rest[i]
+			num, err := logOf(m.Channel)
+			if err != nil {
+				return err
+			}
+			args = append(args, place(shard, m.Seq), num, int64(m.Prev), m.At, string(m.From), m.CID, m.Kind, string(m.Body)) // seqs < 2^48
+		}
+		if _, err := t.exec(ctx, query, args...); err != nil {
+			return err
+		}
+		// Few messages have more to them: their rows are touched twice, so that the others' need no more columns.
+		for i := range rest[:n] {
+			m := &rest[i]
+			if !m.Only && m.ExpiresAt == 0 {
+				continue
+			}
+			if _, err := t.exec(ctx, `UPDATE messages SET only_sender = ?, expires_at = nullif(?, 0) WHERE place = ?`,
+				m.Only, m.ExpiresAt, place(shard, m.Seq)); err != nil {
+				return err
+			}
+		}
+		rest = rest[n:]
 	}
 	return nil
 }
@@ -112,17 +173,17 @@ func (s *DB) logOf(ctx context.Context, t tx, c fabric.ChannelID, shard int) (nu
 }
 
 // Heads implements history.Store.
-func (s *DB) Heads(ctx context.Context, channels []fabric.ChannelID) (map[fabric.ChannelID]uint64, error) {
+func (s *DB) Heads(ctx context.Context, channels []fabric.ChannelID) (map[fabric.ChannelID]history.Head, error) {
 	names, err := json.Marshal(channels)
 	if err != nil {
 		return nil, fmt.Errorf("heads: %w", err)
 	}
-	heads := make(map[fabric.ChannelID]uint64, len(channels))
+	heads := make(map[fabric.ChannelID]history.Head, len(channels))
 	_, err = rows(ctx, s, queryHeads, func(r *sql.Rows) (struct{}, error) {
 		var c fabric.ChannelID
-		var seq uint64
-		err := r.Scan(&c, &seq)
-		heads[c] = seq
+		var h history.Head
+		err := r.Scan(&c, &h.Seq, &h.Disappear)
+		heads[c] = h
 		return struct{}{}, err
 	}, string(names))
 	if err != nil {
@@ -133,55 +194,3 @@ func (s *DB) Heads(ctx context.Context, channels []fabric.ChannelID) (map[fabric
 
 // mostSeq is above every seq.
 const mostSeq = 1<<48 - 1
-
-// Page implements history.Store.
-func (s *DB) Page(ctx context.Context, c fabric.ChannelID, before uint64, after *uint64, limit int) ([]fabric.Stored, error) {
-	query, bound := queryBefore, int64(before) // seqs < 2^48
-	switch {
-	case after != nil:
-		query, bound = queryAfter, int64(min(*after, mostSeq)) // as above
-	case before == 0 || before > mostSeq:
-		bound = mostSeq
-	}
-	page, err := rows(ctx, s, query, func(r *sql.Rows) (fabric.Stored, error) {
-		m := fabric.Stored{Channel: c}
-		err := r.Scan(&m.Seq, &m.Prev, &m.At, &m.From, &m.CID, &m.Kind, (*[]byte)(&m.Body))
-		return m, err
-	}, string(c), bound, limit)
-	if err != nil {
-		return nil, fmt.Errorf("page of %s: %w", c, err)
-	}
-	if after == nil {
-		for i, j := 0, len(page)-1; i < j; i, j = i+1, j-1 {
-			page[i], page[j] = page[j], page[i]
-		}
-	}
-	return page, nil
-}
-
-// News implements history.Store.
-func (s *DB) News(ctx context.Context, u fabric.UserID, from fabric.Position, start fabric.ChannelID, limit int) ([]fabric.ChannelID, error) {
-	position, err := json.Marshal(from)
-	if err != nil {
-		return nil, fmt.Errorf("news: %w", err)
-	}
-	news, err := rows(ctx, s, queryNews, scanChannel, string(u), string(start), string(position), limit)
-	if err != nil {
-		return nil, fmt.Errorf("channels of %s with news: %w", u, err)
-	}
-	return news, nil
-}
-
-// ChannelsOf implements history.Store.
-func (s *DB) ChannelsOf(ctx context.Context, u fabric.UserID, start fabric.ChannelID, limit int) ([]fabric.ChannelID, error) {
-	all, err := rows(ctx, s, queryChannelsOf, scanChannel, string(u), string(start), limit)
-	if err != nil {
-		return nil, fmt.Errorf("channels of %s: %w", u, err)
-	}
-	return all, nil
-}
-
-func scanChannel(r *sql.Rows) (c fabric.ChannelID, err error) {
-	err = r.Scan(&c)
-	return c, err
-}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/weft-im/weft/chats"
 	"github.com/weft-im/weft/fabric"
@@ -39,6 +40,9 @@ func (s *DB) OpenDirect(ctx context.Context, c fabric.ChannelID, a, b fabric.Use
 	return created, err
 }
 
+// now is the time by which what disappears is gone.
+func now() int64 { return fabric.Millis(time.Now()) }
+
 func scanCount(r *sql.Rows) (n int, err error) {
 	err = r.Scan(&n)
 	return n, err
@@ -46,12 +50,12 @@ func scanCount(r *sql.Rows) (n int, err error) {
 
 // List implements chats.Store.
 func (s *DB) List(ctx context.Context, u fabric.UserID, before chats.Place, limit int) ([]chats.Entry, error) {
-	return rows(ctx, s, queryList, scanEntry, string(u), before.At, string(before.Channel), limit, "")
+	return rows(ctx, s, queryList, scanEntry, string(u), before.At, string(before.Channel), limit, "", now())
 }
 
 // Entry implements chats.Store.
 func (s *DB) Entry(ctx context.Context, u fabric.UserID, c fabric.ChannelID) (chats.Entry, error) {
-	found, err := rows(ctx, s, queryList, scanEntry, string(u), 0, "", 1, string(c))
+	found, err := rows(ctx, s, queryList, scanEntry, string(u), 0, "", 1, string(c), now())
 	if err != nil {
 		return chats.Entry{}, err
 	}
@@ -121,7 +125,7 @@ func scanEntry(r *sql.Rows) (chats.Entry, error) {
 
 // Unread implements chats.Store.
 func (s *DB) Unread(ctx context.Context, c fabric.ChannelID, u fabric.UserID, after uint64, most int) (int, error) {
-	n, err := rows(ctx, s, queryUnread, scanCount, string(c), int64(min(after, mostSeq)), string(u), most) // seqs < 2^48
+	n, err := rows(ctx, s, queryUnread, scanCount, string(c), int64(min(after, mostSeq)), string(u), most, now()) // seqs < 2^48
 	if err != nil {
 		return 0, err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/weft-im/weft/chats"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/history"
 )
 
 func testOpenDirect(t *testing.T, s Store) {
@@ -22,7 +23,7 @@ func testOpenDirect(t *testing.T, s Store) {
 		t.Errorf("open with nobody: %v", err)
 	}
 	for _, u := range []fabric.UserID{ann.ID, bob.ID} {
-		if got, err := s.ChannelsOf(t.Context(), u, "", 10); err != nil || len(got) != 1 || got[0] != c {
+		if got, more, err := s.Spans(t.Context(), u, "", 10); err != nil || more || len(got) != 1 || got[0] != (history.Span{Channel: c}) {
 			t.Errorf("channels: %v, %v", got, err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/history"
 )
 
 // text is a value as JSON: what pointers point to counts.
@@ -16,6 +17,27 @@ func text(v any) string {
 		return err.Error()
 	}
 	return string(b)
+}
+
+// reader is somebody who reads a channel from its beginning.
+func reader(c fabric.ChannelID, u fabric.UserID) history.View {
+	return history.View{Channel: c, User: u, Now: start}
+}
+
+// stored are the messages of a page as they were archived.
+func stored(page []history.Shown) []fabric.Stored {
+	msgs := make([]fabric.Stored, len(page))
+	for i, m := range page {
+		msgs[i] = m.Stored
+	}
+	return msgs
+}
+
+func channelsOf(spans []history.Span) (list []fabric.ChannelID) {
+	for _, sp := range spans {
+		list = append(list, sp.Channel)
+	}
+	return list
 }
 
 func testArchive(t *testing.T, s Store) {
@@ -48,13 +70,13 @@ func testArchive(t *testing.T, s Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "heads", heads, map[fabric.ChannelID]uint64{c: 261, d: 260})
+	want(t, "heads", heads, map[fabric.ChannelID]history.Head{c: {Seq: 261}, d: {Seq: 260}})
 	for _, ch := range []fabric.ChannelID{c, d} {
-		page, err := s.Page(t.Context(), ch, 0, new(uint64), 1000)
+		page, err := s.Page(t.Context(), reader(ch, ann), 0, new(uint64), 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, "page", text(page), text(slices.DeleteFunc(slices.Clone(all), func(m fabric.Stored) bool { return m.Channel != ch })))
+		want(t, "page", text(stored(page)), text(slices.DeleteFunc(slices.Clone(all), func(m fabric.Stored) bool { return m.Channel != ch })))
 	}
 	if at, err := s.Archived(t.Context(), 2); err == nil {
 		t.Errorf("a fabric with fewer shards than were archived: %v, want an error", at)
@@ -69,11 +91,11 @@ func testArchiveAgain(t *testing.T, s Store) {
 	archive(t, s, 0, 9, first, second)
 	changed := message(c, 5, 0, ann)
 	archive(t, s, 0, 6, changed)
-	page, err := s.Page(t.Context(), c, 0, nil, 10)
+	page, err := s.Page(t.Context(), reader(c, ann), 0, nil, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "page", text(page), text([]fabric.Stored{first, second}))
+	want(t, "page", text(stored(page)), text([]fabric.Stored{first, second}))
 	at, err := s.Archived(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +105,7 @@ func testArchiveAgain(t *testing.T, s Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "head", heads[c], 9)
+	want(t, "head", heads[c], history.Head{Seq: 9})
 }
 
 func testPage(t *testing.T, s Store) {
@@ -111,7 +133,7 @@ func testPage(t *testing.T, s Store) {
 		{0, at(95), 2, []uint64{100}},
 		{0, at(100), 2, nil},
 	} {
-		page, err := s.Page(t.Context(), c, test.before, test.after, test.limit)
+		page, err := s.Page(t.Context(), reader(c, ann), test.before, test.after, test.limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,13 +170,15 @@ func testNews(t *testing.T, s Store) {
 		{fabric.Position{0, 0}, "", 2, all[:2]},
 		{fabric.Position{0, 0}, all[1], 10, all[1:3]},
 	} {
-		got, err := s.News(t.Context(), ann.ID, test.from, test.start, test.limit)
+		spans, _, err := s.News(t.Context(), ann.ID, test.from, test.start, test.limit)
+		got := channelsOf(spans)
 		if err != nil || !slices.Equal(got, test.want) {
 			t.Errorf("from %v, start %q, limit %d: %v, %v, want %v", test.from, test.start, test.limit, got, err, test.want)
 		}
 	}
-	got, err := s.ChannelsOf(t.Context(), ann.ID, all[1], 2)
-	if err != nil || !slices.Equal(got, all[1:3]) {
+	spans, more, err := s.Spans(t.Context(), ann.ID, all[1], 2)
+	got := channelsOf(spans)
+	if err != nil || !more || !slices.Equal(got, all[1:3]) {
 		t.Errorf("channels: %v, %v, want %v", got, err, all[1:3])
 	}
 }

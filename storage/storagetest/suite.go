@@ -107,7 +107,11 @@ func message(c fabric.ChannelID, seq, prev uint64, from fabric.UserID) fabric.St
 
 func archive(t testing.TB, s Store, shard int, upto uint64, batch ...fabric.Stored) {
 	t.Helper()
-	if err := s.Archive(t.Context(), shard, batch, upto); err != nil {
+	var b history.Batch
+	for _, m := range batch {
+		b.Messages = append(b.Messages, history.Archival{Stored: m})
+	}
+	if err := s.Archive(t.Context(), shard, b, upto); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,0 +1,225 @@
+package history
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/weft-im/weft/contract"
+	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/subjects"
+)
+
+// MaxStars bounds how many messages one user may star.
+const MaxStars = 10_000
+
+// find returns a message as its reader sees it now.
+func (r *Role) find(ctx context.Context, v View, seq uint64) (Shown, error) {
+	t, err := r.tailFor(ctx, v.Channel)
+	if err != nil {
+		return Shown{}, err
+	}
+	var found []Shown
+	m, ok, err := r.store.Message(ctx, v, seq)
+	switch {
+	case err != nil:
+		return Shown{}, fmt.Errorf("message %d of %s: %w", seq, v.Channel, err)
+	case ok:
+		found = []Shown{m}
+	case !t.empty() && seq > t.archived && seq <= t.head:
+		if found, err = r.forward(ctx, v, seq-1, 1, t); err != nil {
+			return Shown{}, fmt.Errorf("message %d of %s: %w", seq, v.Channel, err)
+		}
+	}
+	if len(found) == 0 || found[0].Seq != seq || fabric.IsChange(found[0].Kind) {
+		return Shown{}, fabric.Errorf(fabric.CodeNotFound, "there is no message %d in channel %s", seq, v.Channel)
+	}
+	err = r.decorate(ctx, v, found, t)
+	return found[0], err
+}
+
+// message answers weft.history.message.
+func (r *Role) message(ctx context.Context, req contract.HistoryMessageRequest) (contract.HistoryMessageReply, error) {
+	v, err := r.view(req.User, req.Channel, req.From)
+	if err != nil {
+		return contract.HistoryMessageReply{}, err
+	}
+	m, err := r.find(ctx, v, req.Seq)
+	if err != nil {
+		return contract.HistoryMessageReply{}, err
+	}
+	return contract.HistoryMessageReply{Message: object(&m)}, nil
+}
+
+// admit answers weft.history.admit. What it allows is applied when it is archived, by the same rules.
+func (r *Role) admit(ctx context.Context, req contract.HistoryAdmitRequest) (struct{}, error) {
+	v, err := r.view(req.User, req.Channel, req.From)
+	if err != nil {
+		return struct{}{}, err
+	}
+	if !fabric.IsChange(req.Kind) {
+		return struct{}{}, fabric.Errorf(fabric.CodeBadRequest, "kind %s changes no message", req.Kind)
+	}
+	c, err := parseChange(req.Kind, req.Body)
+	if err != nil {
+		return struct{}{}, err
+	}
+	m, err := r.find(ctx, v, c.Target)
+	if err != nil {
+		return struct{}{}, err
+	}
+	return struct{}{}, r.mayChange(&m, req, c)
+}
+
+// mayChange says why a message must not be changed so.
+func (r *Role) mayChange(m *Shown, req contract.HistoryAdmitRequest, c Change) error {
+	own := m.From == req.User
+	switch {
+	case fabric.IsServerKind(m.Kind) && m.Kind != fabric.MsgDeleted:
+		return fabric.Errorf(fabric.CodeForbidden, "message %d is the server's word: nobody changes it", m.Seq)
+	case m.DeletedAt != 0:
+		return fabric.Errorf(fabric.CodeConflict, "message %d was deleted", m.Seq)
+	case req.Kind == fabric.MsgEdit && !own:
+		return fabric.Errorf(fabric.CodeForbidden, "only who wrote message %d may edit it", m.Seq)
+	case req.Kind == fabric.MsgEdit && r.cfg.Now().Sub(time.UnixMilli(m.At)) > r.cfg.EditWithin:
+		return fabric.Errorf(fabric.CodeForbidden, "a message may be edited for %s after it was written", r.cfg.EditWithin)
+	case req.Kind == fabric.MsgDelete && !own && !req.Admin:
+		return fabric.Errorf(fabric.CodeForbidden, "only who wrote message %d, or an admin, may delete it for everyone", m.Seq)
+	case req.Kind == fabric.MsgPin && !req.Admin:
+		return fabric.Errorf(fabric.CodeForbidden, "only admins pin messages here")
+	}
+	return nil
+}
+
+// hide answers weft.history.hide.
+func (r *Role) hide(ctx context.Context, req contract.HistoryHideRequest) (struct{}, error) {
+	v, err := r.view(req.User, req.Channel, req.From)
+	if err == nil {
+		err = r.archivedMessage(ctx, v, req.Seq)
+	}
+	if err != nil {
+		return struct{}{}, err
+	}
+	if err := r.store.Hide(ctx, v.User, v.Channel, req.Seq); err != nil {
+		return struct{}{}, fmt.Errorf("hide message %d of %s: %w", req.Seq, v.Channel, err)
+	}
+	return struct{}{}, r.tell(ctx, v.User, fabric.ChannelChange{Channel: v.Channel, Change: fabric.ChangeHidden, Seq: req.Seq})
+}
+
+// archivedMessage returns once a message that may be read is in the database.
+func (r *Role) archivedMessage(ctx context.Context, v View, seq uint64) error {
+	if _, err := r.find(ctx, v, seq); err != nil {
+		return err
+	}
+	if _, ok, err := r.store.Message(ctx, v, seq); err != nil || !ok {
+		if err == nil {
+			err = fabric.Errorf(fabric.CodeUnavailable, "message %d is not archived yet: try again", seq)
+		}
+		return err
+	}
+	return nil
+}
+
+// star answers weft.history.star.
+func (r *Role) star(ctx context.Context, req contract.HistoryStarRequest) (struct{}, error) {
+	v, err := r.view(req.User, req.Channel, req.From)
+	if err == nil {
+		err = r.archivedMessage(ctx, v, req.Seq)
+	}
+	if err != nil {
+		return struct{}{}, err
+	}
+	if err := r.store.Star(ctx, v.User, v.Channel, req.Seq, req.On, v.Now, MaxStars); err != nil {
+		return struct{}{}, fmt.Errorf("star message %d of %s: %w", req.Seq, v.Channel, err)
+	}
+	return struct{}{}, r.tell(ctx, v.User, fabric.ChannelChange{Channel: v.Channel, Change: fabric.ChangeStarred, Seq: req.Seq, On: &req.On})
+}
+
+// tell lets a user's devices know what they have noted on one of them.
+func (r *Role) tell(ctx context.Context, u fabric.UserID, change fabric.ChannelChange) error {
+	body, err := json.Marshal(change)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	self, cid := fabric.Self(u), fabric.NewCID()
+	msg := nats.NewMsg(subjects.Log(self, subjects.Shard(self, r.shards)))
+	msg.Data = fabric.AppendPayload(nil, u, cid, fabric.MsgChannel, body)
+	if _, err := r.js.PublishMsg(ctx, msg, jetstream.WithMsgID(subjects.MsgID(u, cid))); err != nil {
+		return fmt.Errorf("tell the other devices of %s: %w", u, err)
+	}
+	return nil
+}
+
+// starred answers weft.history.starred.
+func (r *Role) starred(ctx context.Context, req contract.HistoryStarredRequest) (contract.HistoryStarredReply, error) {
+	var none contract.HistoryStarredReply
+	u, err := fabric.ParseUserID(string(req.User))
+	if err != nil {
+		return none, err
+	}
+	after, err := decodeStar(req.Cursor)
+	if err != nil {
+		return none, err
+	}
+	limit, now := limitOf(req.Limit), fabric.Millis(r.cfg.Now())
+	list, err := r.store.Starred(ctx, u, now, after, limit+1)
+	if err != nil {
+		return none, fmt.Errorf("stars of %s: %w", u, err)
+	}
+	out, cursor := newReply(), ""
+	for i := range list {
+		if i == limit || !out.room(&list[i].Shown) {
+			cursor = encodeStar(list[i-1].Place)
+			break
+		}
+		out.add(&list[i].Shown)
+	}
+	return contract.HistoryStarredReply{Messages: out.msgs, Cursor: cursor}, nil
+}
+
+func encodeStar(p StarPlace) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %d", p.At, p.Target))
+}
+
+func decodeStar(cursor string) (p StarPlace, err error) {
+	if cursor == "" {
+		return p, nil
+	}
+	data, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err == nil {
+		_, err = fmt.Sscanf(string(data), "%d %d", &p.At, &p.Target)
+	}
+	if err != nil {
+		return p, fabric.Errorf(fabric.CodeBadRequest, "the cursor is not one that a page of stars had")
+	}
+	return p, nil
+}
+
+// pins answers weft.history.pins.
+func (r *Role) pins(ctx context.Context, req contract.HistoryPinsRequest) (contract.HistoryPinsReply, error) {
+	var none contract.HistoryPinsReply
+	v, err := r.view(req.User, req.Channel, req.From)
+	if err != nil {
+		return none, err
+	}
+	if _, err := r.tailFor(ctx, v.Channel); err != nil {
+		return none, err
+	}
+	list, err := r.store.Pins(ctx, v, contract.MaxPins)
+	if err != nil {
+		return none, fmt.Errorf("pins of %s: %w", v.Channel, err)
+	}
+	out := newReply()
+	for i := range list {
+		if !out.room(&list[i]) {
+			break
+		}
+		out.add(&list[i])
+	}
+	return contract.HistoryPinsReply{Messages: out.msgs}, nil
+}
