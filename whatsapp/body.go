@@ -143,6 +143,9 @@ func attachedIOS(line string) (before, word, name string, ok bool) {
 // attachments takes the names of files out of the lines.
 func (p *interpreter) attachments(m *Message, lines []string) {
 	for i, l := range lines {
+		if len(m.Attachments) == MaxAttachments {
+			return
+		}
 		if before, word, name, ok := attachedIOS(l); ok && (words.attached[word] || strings.HasSuffix(before, lrm) || p.has(name)) {
 			p.attach(m, name)
 			lines[i] = strings.TrimRightFunc(before, isBlank)

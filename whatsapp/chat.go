@@ -11,6 +11,7 @@ const (
 	MaxEntries      = 100_000  // files in a .zip
 	MaxIndexBytes   = 64 << 20 // of a .zip's directory
 	MaxNameBytes    = 255      // of a file's name, and of an author's
+	MaxAttachments  = 8        // of a message; what it names more stays in its text
 )
 
 // Order is in which order an export's dates have day, month and year.
