@@ -59,6 +59,10 @@ func openData(dir string) (*data, error) {
 // OperatorCreds returns where a data folder has the credentials with which operators connect to its NATS.
 func OperatorCreds(dir string) string { return auth.OperatorCredsIn(inside(dir, keysFolder)) }
 
+// Database returns where the SQLite database of a data folder is: for programs that look into it or fill it while no
+// node runs.
+func Database(dir string) string { return inside(dir, sqlFile) }
+
 func inside(dir, name string) string { return filepath.Join(dir, name) }
 
 func (d *data) path(name string) string { return inside(d.dir, name) }

@@ -17,14 +17,23 @@ type benchCmd struct {
 	Idle   benchIdleCmd   `cmd:"" help:"Connections that are only there."`
 	Resume benchResumeCmd `cmd:"" help:"Everybody comes back at once and has missed messages."`
 	Groups benchGroupsCmd `cmd:"" help:"Members of one group send to all of it."`
+
+	History   benchHistoryCmd `cmd:"" help:"Pages of a long past; starts a server of its own."`
+	Archive   benchArchiveCmd `cmd:"" help:"The history role archives a log; needs no server."`
+	LogServer benchLogCmd     `cmd:"" hidden:""`
 }
 
-// benchTarget is what every mode has.
+// benchOutput is what every mode has.
+type benchOutput struct {
+	JSON bool `name:"json" help:"Print the figures as JSON."`
+}
+
+// benchTarget is what every mode has that drives a server.
 type benchTarget struct {
+	benchOutput
 	URL   string `env:"WEFT_URL" default:"http://127.0.0.1:8080" help:"The server's address for clients; it must be in dev mode."`
 	Ops   string `env:"WEFT_OPS" default:"http://127.0.0.1:8081" help:"Its address for operators, whose /metrics tells what it uses; empty for none."`
 	Users string `help:"File that keeps the signed-in users for the next run; idle measures a server best that was started anew after they had signed in." placeholder:"FILE"`
-	JSON  bool   `name:"json" help:"Print the figures as JSON."`
 }
 
 type benchPairsCmd struct {
@@ -112,14 +121,66 @@ func (c *benchGroupsCmd) Run(ctx context.Context) error {
 	return c.tell(report, err)
 }
 
-func (c *benchTarget) target() bench.Target {
-	return bench.Target{URL: c.URL, Ops: c.Ops, Users: c.Users, Note: func(format string, args ...any) {
-		fmt.Fprintf(os.Stderr, format+"\n", args...)
-	}}
+type benchHistoryCmd struct {
+	benchOutput
+	Postgres string `env:"WEFT_POSTGRES" help:"URL of an empty database; SQLite without it." placeholder:"URL"`
+	Dir      string `help:"Folder for the data, which the next run finds filled; a temporary one by default." placeholder:"DIR"`
+	Messages int    `default:"1000000" help:"Messages of the chat."`
+	Total    int    `default:"10000000" help:"Messages of all chats, this one's among them."`
+	Body     int    `default:"100" help:"Bytes of a body."`
+	Page     int    `default:"50" help:"Messages of a page."`
+	Rounds   int    `default:"2000" help:"Pages of each sort."`
 }
 
+// Run runs the mode.
+func (c *benchHistoryCmd) Run(ctx context.Context) error {
+	report, err := bench.History(ctx, bench.HistoryConfig{
+		Postgres: c.Postgres, Dir: c.Dir, Messages: c.Messages, Others: max(0, c.Total-c.Messages), Body: c.Body,
+		Page: c.Page, Rounds: c.Rounds, Note: note,
+	})
+	return c.tell(report, err)
+}
+
+type benchArchiveCmd struct {
+	benchOutput
+	Postgres string        `env:"WEFT_POSTGRES" help:"URL of an empty database; SQLite without it." placeholder:"URL"`
+	Dir      string        `help:"Folder for the log and SQLite; a temporary one by default." placeholder:"DIR"`
+	Messages int           `default:"1000000" help:"Messages in the log when the role starts."`
+	Channels int           `default:"10000" help:"Chats over which they are spread."`
+	Body     int           `default:"100" help:"Bytes of a body."`
+	Rate     float64       `default:"24000" help:"Messages a second that are written afterwards, while the role runs; 0 for none."`
+	Duration time.Duration `default:"30s" help:"For how long."`
+}
+
+// Run runs the mode.
+func (c *benchArchiveCmd) Run(ctx context.Context) error {
+	report, err := bench.Archive(ctx, bench.ArchiveConfig{
+		Postgres: c.Postgres, Dir: c.Dir, Messages: c.Messages, Channels: c.Channels, Body: c.Body,
+		Rate: c.Rate, Duration: c.Duration, Note: note,
+	})
+	return c.tell(report, err)
+}
+
+// benchLogCmd is the process with the log that archive starts beside itself.
+type benchLogCmd struct {
+	Dir      string `required:""`
+	Channels int    `required:""`
+	Body     int    `required:""`
+}
+
+// Run serves the log until its orders end.
+func (c *benchLogCmd) Run(ctx context.Context) error {
+	return bench.ServeLog(ctx, bench.LogConfig{Dir: c.Dir, Channels: c.Channels, Body: c.Body}, os.Stdin, os.Stdout)
+}
+
+func (c *benchTarget) target() bench.Target {
+	return bench.Target{URL: c.URL, Ops: c.Ops, Users: c.Users, Note: note}
+}
+
+func note(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
 // tell prints a report. A run that found fault is an error, after its figures.
-func (c *benchTarget) tell(report *bench.Report, err error) error {
+func (c *benchOutput) tell(report *bench.Report, err error) error {
 	if report == nil {
 		return err
 	}
