@@ -1,0 +1,91 @@
+package client_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/weft-im/weft/client"
+	"github.com/weft-im/weft/client/view"
+	"github.com/weft-im/weft/edge/edgetest"
+	"github.com/weft-im/weft/fabric"
+)
+
+// inOrder is messages as two who agree have them: emojis and people may be named in another order.
+func inOrder(messages []client.Shown) []client.Shown {
+	out := slices.Clone(messages)
+	for i := range out {
+		rs := slices.Clone(out[i].Reactions)
+		for j := range rs {
+			rs[j].Users = slices.Sorted(slices.Values(rs[j].Users))
+		}
+		slices.SortFunc(rs, func(a, b client.Reaction) int { return strings.Compare(a.Emoji, b.Emoji) })
+		if len(rs) == 0 {
+			rs = nil
+		}
+		out[i].Reactions = rs
+	}
+	return out
+}
+
+// What the view makes of what came live is what history shows, to each of the two.
+func TestAViewOfLiveRecordsIsWhatHistoryShows(t *testing.T) {
+	f := edgetest.Start(t, edgetest.Config{})
+	e := f.Edge(t)
+	ann, bob := connect(t, f, e, "Ann"), connect(t, f, e, "Bob")
+	ctx := t.Context()
+	c := fabric.Direct(ann.id, bob.id)
+	sent := must[fabric.Sent](t)
+	shown := map[*live]*view.Channel{ann: view.New(ann.id), bob: view.New(bob.id)}
+	// Each says something; the other hears it as an event, and the sender knows it from the reply.
+	say := func(from *live, kind string, body string, at fabric.Sent) {
+		t.Helper()
+		other := map[*live]*live{ann: bob, bob: ann}[from]
+		m := await(t, other, kind, func(m *client.Message) bool { return m.Seq == at.Seq })
+		shown[other].Apply(m.Stored)
+		shown[from].Apply(fabric.Stored{Channel: at.Channel, Seq: at.Seq, Prev: at.Prev, At: at.At, Message: fabric.Message{
+			From: from.id, CID: m.CID, Kind: kind, Body: json.RawMessage(body),
+		}})
+		if m.Kind != kind || string(m.Body) != body {
+			t.Errorf("heard %s %s, said %s %s", m.Kind, m.Body, kind, body)
+		}
+	}
+
+	first := sent(ann.SendText(ctx, string(bob.id), client.Text{Text: "one"}))
+	say(ann, "text", `{"text":"one"}`, first)
+	second := sent(bob.SendText(ctx, string(c), client.Text{Text: "two", ReplyTo: first.Seq}))
+	say(bob, "text", `{"text":"two","reply_to":`+num(first.Seq)+`}`, second)
+	third := sent(ann.SendText(ctx, string(c), client.Text{Text: "three"}))
+	say(ann, "text", `{"text":"three"}`, third)
+	say(ann, "edit", `{"seq":`+num(first.Seq)+`,"body":{"text":"one!"}}`, sent(ann.Edit(ctx, c, first.Seq, json.RawMessage(`{"text":"one!"}`))))
+	say(bob, "reaction", `{"seq":`+num(first.Seq)+`,"emoji":"👍"}`, sent(bob.React(ctx, c, first.Seq, "👍")))
+	say(ann, "reaction", `{"seq":`+num(first.Seq)+`,"emoji":"👍"}`, sent(ann.React(ctx, c, first.Seq, "👍")))
+	say(bob, "reaction", `{"seq":`+num(first.Seq)+`,"emoji":"🎉"}`, sent(bob.React(ctx, c, first.Seq, "🎉")))
+	say(bob, "pin", `{"seq":`+num(second.Seq)+`,"on":true}`, sent(bob.Pin(ctx, c, second.Seq, true)))
+	say(ann, "delete", `{"seq":`+num(third.Seq)+`}`, sent(ann.DeleteForAll(ctx, c, third.Seq)))
+
+	for who, v := range shown {
+		page := must[client.Page](t)(who.History(ctx, c, client.HistoryQuery{}))
+		got, want := inOrder(v.Messages()), inOrder(page.Messages)
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("live   %+v\nhistory %+v", got, want)
+		}
+	}
+
+	if _, err := bob.Edit(ctx, c, first.Seq, json.RawMessage(`{"text":"mine"}`)); fabric.CodeOf(err) != fabric.CodeForbidden {
+		t.Errorf("an edit of somebody else's message ends with %v, want forbidden", err)
+	}
+	if _, err := bob.DeleteForAll(ctx, c, first.Seq); fabric.CodeOf(err) != fabric.CodeForbidden {
+		t.Errorf("deleting somebody else's message ends with %v, want forbidden", err)
+	}
+}
+
+func num(seq uint64) string {
+	b, err := json.Marshal(seq)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
