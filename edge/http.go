@@ -42,8 +42,7 @@ func (e *Edge) Handler() http.Handler {
 	mux.Handle("GET /v1/channels", e.signedIn(e.getChannels))
 	mux.Handle("GET /v1/channels/{id}", e.signedIn(e.getChannel))
 	mux.Handle("PATCH /v1/channels/{id}", e.signedIn(e.patchChannel))
-	mux.Handle("GET /v1/channels/{id}/messages", e.signedIn(e.getMessages))
-	mux.Handle("POST /v1/channels/{id}/messages", e.signedIn(e.postMessage))
+	e.messageRoutes(mux)
 	mux.Handle("GET /v1/channels/{id}/receipts", e.signedIn(e.getReceipts))
 
 	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
