@@ -16,6 +16,7 @@ import (
 type cli struct {
 	Up      upCmd      `cmd:"" help:"Run everything in one process: NATS, SQL, all roles and the web client."`
 	Bench   benchCmd   `cmd:"" help:"Drive a Weft server over real WebSockets and measure it."`
+	Import  importCmd  `cmd:"" help:"Bring what others have kept into a fabric."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
