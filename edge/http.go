@@ -31,10 +31,7 @@ func (e *Edge) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/auth/refresh", e.postRefresh)
 	mux.Handle("POST /v1/auth/logout", e.signedIn(e.postLogout))
 
-	mux.Handle("GET /v1/me", e.signedIn(e.getMe))
-	mux.Handle("PATCH /v1/me", e.signedIn(e.patchMe))
-	mux.Handle("GET /v1/users/{id}", e.signedIn(e.getUser))
-	mux.Handle("POST /v1/contacts/lookup", e.signedIn(e.postLookup))
+	e.userRoutes(mux)
 	mux.Handle("GET /v1/devices", e.signedIn(e.getDevices))
 	mux.Handle("DELETE /v1/devices/{id}", e.signedIn(e.deleteDevice))
 
@@ -118,38 +115,6 @@ func (e *Edge) authenticate(token string) (auth.Claims, error) {
 		return claims, errRevoked
 	}
 	return claims, nil
-}
-
-func (e *Edge) getMe(r *http.Request, c caller) (int, any, error) {
-	return e.ask(r, subjects.UsersGet, contract.UsersGetRequest{Viewer: c.user, User: c.user})
-}
-
-func (e *Edge) getUser(r *http.Request, c caller) (int, any, error) {
-	u, err := fabric.ParseUserID(r.PathValue("id"))
-	if err != nil {
-		return 0, nil, err
-	}
-	return e.ask(r, subjects.UsersGet, contract.UsersGetRequest{Viewer: c.user, User: u})
-}
-
-func (e *Edge) patchMe(r *http.Request, c caller) (int, any, error) {
-	var body struct {
-		Name *string `json:"name"`
-	}
-	if err := readJSON(r, &body); err != nil {
-		return 0, nil, err
-	}
-	return e.ask(r, subjects.UsersUpdate, contract.UsersUpdateRequest{User: c.user, Name: body.Name})
-}
-
-func (e *Edge) postLookup(r *http.Request, c caller) (int, any, error) {
-	var body struct {
-		Phones []string `json:"phones"`
-	}
-	if err := readJSON(r, &body); err != nil {
-		return 0, nil, err
-	}
-	return e.ask(r, subjects.UsersLookup, contract.UsersLookupRequest{User: c.user, Phones: body.Phones})
 }
 
 func (e *Edge) getDevices(r *http.Request, c caller) (int, any, error) {

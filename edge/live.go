@@ -92,7 +92,7 @@ func (l *live) receive(m *nats.Msg) {
 	case subjects.EventRead:
 		l.edge.receipts.readElsewhere(c, m.Data)
 	case subjects.EventAccess:
-		l.edge.accessChanged(c)
+		l.edge.accessChanged(c, m.Data)
 	}
 }
 

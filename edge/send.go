@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"time"
@@ -156,10 +157,22 @@ func (e *Edge) open(ctx context.Context, u fabric.UserID, c fabric.ChannelID) (o
 	return reply.Only, nil
 }
 
-// accessChanged forgets what was known of a direct chat: one of its users has blocked the other, or no longer.
-func (e *Edge) accessChanged(c fabric.ChannelID) {
+// accessChanged forgets what was known of a direct chat: one of its users has blocked the other, or no longer. Who is
+// blocked sees of the other's presence no more.
+func (e *Edge) accessChanged(c fabric.ChannelID, data []byte) {
 	for _, u := range usersOf(c) {
 		e.opened.Remove(opening{c, u})
+	}
+	var change struct {
+		User fabric.UserID `json:"user"`
+		On   bool          `json:"on"`
+	}
+	if err := json.Unmarshal(data, &change); err != nil {
+		e.log.Error("a change of access is not JSON", "channel", c, "err", err)
+		return
+	}
+	if peer, ok := c.Peer(change.User); ok && change.On {
+		e.watches.hide(change.User, peer)
 	}
 }
 

@@ -13,7 +13,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/service"
 	"github.com/weft-im/weft/subjects"
 )
 
@@ -109,8 +111,59 @@ func userIDs(texts []string) ([]fabric.UserID, error) {
 	return slices.Compact(users), nil
 }
 
-// add has s watch users and returns their presence.
+// add has s watch users and returns their presence. Those who do not let its user see it are offline, for all it is told.
 func (w *watches) add(ctx context.Context, s *Session, users []fabric.UserID) ([]fabric.Presence, error) {
+	reply, err := service.Call[contract.UsersVisibleReply](ctx, w.edge.nc, subjects.UsersVisible,
+		contract.UsersVisibleRequest{Viewer: s.member().id, Users: users})
+	if err != nil {
+		return nil, err
+	}
+	list, err := w.addVisible(ctx, s, reply.Users)
+	if err != nil {
+		return nil, err
+	}
+	var hidden []fabric.UserID
+	for _, u := range users {
+		if !slices.ContainsFunc(list, func(p fabric.Presence) bool { return p.User == u }) {
+			hidden = append(hidden, u)
+			list = append(list, fabric.Presence{User: u})
+		}
+	}
+	if len(hidden) > 0 {
+		w.remove(s, hidden) // whom it saw when it asked before
+	}
+	return list, nil
+}
+
+// hide has the sessions of viewer see u no longer.
+func (w *watches) hide(u, viewer fabric.UserID) {
+	event, err := presenceEvent(fabric.Presence{User: u})
+	if err != nil {
+		w.edge.log.Error("a presence event is not JSON", "err", err)
+		return
+	}
+	for _, s := range w.edge.hub.sessionsOf(viewer) {
+		w.mu.Lock()
+		_, watched := w.users[u]
+		if watched {
+			_, watched = w.users[u].sessions[s]
+		}
+		w.mu.Unlock()
+		if watched {
+			w.remove(s, []fabric.UserID{u})
+			s.push(event)
+		}
+	}
+}
+
+func presenceEvent(p fabric.Presence) ([]byte, error) {
+	return json.Marshal(struct {
+		Ev string `json:"ev"`
+		fabric.Presence
+	}{"presence", p})
+}
+
+func (w *watches) addVisible(ctx context.Context, s *Session, users []fabric.UserID) ([]fabric.Presence, error) {
 	var load []fabric.UserID
 	w.mu.Lock()
 	for _, u := range users {
@@ -271,10 +324,7 @@ func (w *watches) tell(x *watched) {
 		return
 	}
 	x.told = p.Online
-	event, err := json.Marshal(struct {
-		Ev string `json:"ev"`
-		fabric.Presence
-	}{"presence", p})
+	event, err := presenceEvent(p)
 	if err != nil {
 		w.edge.log.Error("a presence event is not JSON", "err", err)
 		return

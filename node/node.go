@@ -186,12 +186,12 @@ func (n *Node) startHistory(_ context.Context, f natsconfig.Fabric) error {
 	return nil
 }
 
-func (n *Node) startUsers(ctx context.Context, _ natsconfig.Fabric) error {
+func (n *Node) startUsers(ctx context.Context, f natsconfig.Fabric) error {
 	nc, err := n.connect("users")
 	if err != nil {
 		return err
 	}
-	r, err := users.New(ctx, nc, n.store, n.keys.Issuer(), users.Config{Dev: n.cfg.Dev}, n.log.With("role", "users"), n.registry)
+	r, err := users.New(ctx, nc, n.store, n.keys.Issuer(), users.Config{Dev: n.cfg.Dev, Shards: f.Shards}, n.log.With("role", "users"), n.registry)
 	if err != nil {
 		return err
 	}

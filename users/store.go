@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/weft-im/weft/auth"
+	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
 )
 
@@ -25,12 +26,38 @@ type Store interface {
 	Revoke(ctx context.Context, u fabric.UserID, d fabric.DeviceID, at int64) error
 	// User returns the user with their phone. The error has CodeNotFound where there is none.
 	User(ctx context.Context, u fabric.UserID) (fabric.User, error)
-	// Rename changes a user's name. The error has CodeNotFound where there is none.
-	Rename(ctx context.Context, u fabric.UserID, name string) (fabric.User, error)
+	// Profile returns the user with their phone and what they let others see. The error has CodeNotFound where there is
+	// none.
+	Profile(ctx context.Context, u fabric.UserID) (Profile, error)
+	// Change reads a user's profile, has change change it, and writes it, in one transaction; where change fails nothing is
+	// written. The error has CodeNotFound where there is no such user.
+	Change(ctx context.Context, u fabric.UserID, change func(*Profile) error) (Profile, error)
 	// ByPhones returns those users who have one of the phones, with it.
 	ByPhones(ctx context.Context, phones []string) ([]fabric.User, error)
+
+	// Block notes that u has blocked another, or no longer; changed tells whether that was otherwise before. The error has
+	// CodeNotFound where there is no such other, and CodeConflict where u has blocked most already.
+	Block(ctx context.Context, u, other fabric.UserID, on bool, at int64, most int) (changed bool, err error)
+	// Blocks returns whom u has blocked, the last one first.
+	Blocks(ctx context.Context, u fabric.UserID) ([]fabric.User, error)
+	// AddContacts adds people to u's contacts, up to most in all; who is there already stays.
+	AddContacts(ctx context.Context, u fabric.UserID, people []fabric.UserID, most int) error
+	// Contacts returns u's contacts by name.
+	Contacts(ctx context.Context, u fabric.UserID) ([]fabric.User, error)
+	// Forget takes somebody out of u's contacts; who is not among them is no error.
+	Forget(ctx context.Context, u, contact fabric.UserID) error
+	// Visible returns those of the users whose presence viewer may see: by what they let others see, and not where they have
+	// blocked the viewer.
+	Visible(ctx context.Context, viewer fabric.UserID, users []fabric.UserID) ([]fabric.UserID, error)
+
 	// Devices returns a user's devices that are not revoked, oldest first.
 	Devices(ctx context.Context, u fabric.UserID) ([]fabric.Device, error)
+}
+
+// Profile is a user as they see themselves.
+type Profile struct {
+	fabric.User
+	Privacy contract.Privacy
 }
 
 // Code is a one-time code as it is stored.

@@ -30,6 +30,7 @@ type Config struct {
 	// those of assigned ranges, and has no rates on asking for codes. It is for machines that nobody else can reach.
 	Dev         bool
 	Rates       Rates
+	Shards      int // of the fabric; default 1
 	Devices     int // most devices of one user; default 16
 	Concurrency int // requests at work at once; default 64
 	Now         func() time.Time
@@ -46,6 +47,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Rates.CodesPerPhone, 5)
 	setDefault(&c.Rates.CodesPerAddress, 60)
 	setDefault(&c.Rates.PhonesPerUser, 2000)
+	setDefault(&c.Shards, 1)
 	setDefault(&c.Devices, 16)
 	setDefault(&c.Concurrency, 64)
 	if c.Now == nil {
@@ -64,6 +66,7 @@ func setDefault(v *int, to int) {
 type Role struct {
 	nc      *nats.Conn
 	store   Store
+	js      jetstream.JetStream
 	issuer  *auth.Issuer
 	revoked jetstream.KeyValue
 	cfg     Config
@@ -84,7 +87,7 @@ func New(ctx context.Context, nc *nats.Conn, store Store, issuer *auth.Issuer, c
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
 	r := &Role{
-		nc: nc, store: store, issuer: issuer, cfg: cfg, log: log, ready: make(chan struct{}),
+		nc: nc, js: js, store: store, issuer: issuer, cfg: cfg, log: log, ready: make(chan struct{}),
 		byPhone:   newRates(cfg.Rates.CodesPerPhone, cfg.Now),
 		byAddress: newRates(cfg.Rates.CodesPerAddress, cfg.Now),
 		lookups:   newRates(cfg.Rates.PhonesPerUser, cfg.Now),
@@ -122,6 +125,11 @@ func (r *Role) Run(ctx context.Context) error {
 				service.Handle(h, subjects.UsersUpdate, r.update),
 				service.Handle(h, subjects.UsersLookup, r.lookup),
 				service.Handle(h, subjects.UsersDevices, r.devices),
+				service.Handle(h, subjects.UsersBlock, r.block),
+				service.Handle(h, subjects.UsersBlocks, r.blocks),
+				service.Handle(h, subjects.UsersContacts, r.contacts),
+				service.Handle(h, subjects.UsersForget, r.forget),
+				service.Handle(h, subjects.UsersVisible, r.visible),
 			)
 		})
 }

@@ -69,7 +69,7 @@ func Start(t testing.TB, cfg Config) *Fabric {
 	log, reg, shards := weftest.Logger(t), prometheus.NewRegistry(), f.NATS.Fabric.Shards
 	h, err := history.New(f.NATS.Connect(t), f.Store, shards, history.Config{}, log, reg)
 	run(t, err, func(ctx context.Context) error { return h.Run(ctx) }, func() <-chan struct{} { return h.Ready() })
-	u, err := users.New(t.Context(), f.NATS.Connect(t), f.Store, f.keys.Issuer(), users.Config{Dev: true}, log, reg)
+	u, err := users.New(t.Context(), f.NATS.Connect(t), f.Store, f.keys.Issuer(), users.Config{Dev: true, Shards: shards}, log, reg)
 	run(t, err, func(ctx context.Context) error { return u.Run(ctx) }, func() <-chan struct{} { return u.Ready() })
 	c, err := chats.New(f.NATS.Connect(t), f.Store, shards, chats.Config{}, log, reg)
 	run(t, err, func(ctx context.Context) error { return c.Run(ctx) }, func() <-chan struct{} { return c.Ready() })

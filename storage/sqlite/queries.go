@@ -114,8 +114,9 @@ const (
 			AND NOT EXISTS (SELECT 1 FROM hidden h WHERE h.user_id = ?3 AND h.target = m.place)
 		LIMIT ?4)`
 
-	queryUser    = `SELECT id, name, phone FROM users WHERE id = ?`
-	queryPhones  = `SELECT u.id, u.name, u.phone FROM json_each(?1) p CROSS JOIN users u ON u.phone = p.value`
+	userFields   = `u.id, u.name, u.phone, u.about, u.avatar, u.deleted_at IS NOT NULL`
+	queryUser    = `SELECT ` + userFields + ` FROM users u WHERE u.id = ?`
+	queryPhones  = `SELECT ` + userFields + ` FROM json_each(?1) p CROSS JOIN users u ON u.phone = p.value`
 	queryDevices = `SELECT id, name, platform, created_at, seen_at FROM devices
 		WHERE user_id = ? AND revoked_at IS NULL ORDER BY id`
 )

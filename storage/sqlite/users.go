@@ -154,27 +154,16 @@ func (s *DB) User(ctx context.Context, u fabric.UserID) (fabric.User, error) {
 		return fabric.User{}, err
 	}
 	if len(found) == 0 {
-		return fabric.User{}, fabric.Errorf(fabric.CodeNotFound, "there is no such user")
+		return fabric.User{}, errNoUser
 	}
 	return found[0], nil
 }
 
-func scanUser(r *sql.Rows) (u fabric.User, err error) {
-	err = r.Scan(&u.ID, &u.Name, &u.Phone)
-	return u, err
-}
+var errNoUser = fabric.Errorf(fabric.CodeNotFound, "there is no such user")
 
-// Rename implements users.Store.
-func (s *DB) Rename(ctx context.Context, u fabric.UserID, name string) (fabric.User, error) {
-	user := fabric.User{ID: u, Name: name}
-	err := s.write.do(ctx, func(t tx) error {
-		err := t.QueryRowContext(ctx, `UPDATE users SET name = ? WHERE id = ? RETURNING phone`, name, string(u)).Scan(&user.Phone)
-		if errors.Is(err, sql.ErrNoRows) {
-			return fabric.Errorf(fabric.CodeNotFound, "there is no such user")
-		}
-		return err
-	})
-	return user, err
+func scanUser(r *sql.Rows) (u fabric.User, err error) {
+	err = r.Scan(&u.ID, &u.Name, &u.Phone, &u.About, &u.Avatar, &u.Deleted)
+	return u, err
 }
 
 // ByPhones implements users.Store.

@@ -218,9 +218,17 @@ func testRevoke(t *testing.T, s Store) {
 	}
 }
 
+func rename(t *testing.T, s Store, u fabric.UserID, name string) (fabric.User, error) {
+	p, err := s.Change(t.Context(), u, func(p *users.Profile) error {
+		p.Name = name
+		return nil
+	})
+	return p.User, err
+}
+
 func testProfile(t *testing.T, s Store) {
 	ann := NewUser(t, s, "ann")
-	renamed, err := s.Rename(t.Context(), ann.ID, "Ann ❤")
+	renamed, err := rename(t, s, ann.ID, "Ann ❤")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +242,7 @@ func testProfile(t *testing.T, s Store) {
 	if _, err := s.User(t.Context(), fabric.NewUserID()); fabric.CodeOf(err) != fabric.CodeNotFound {
 		t.Errorf("an unknown user: %v", err)
 	}
-	if _, err := s.Rename(t.Context(), fabric.NewUserID(), "x"); fabric.CodeOf(err) != fabric.CodeNotFound {
+	if _, err := rename(t, s, fabric.NewUserID(), "x"); fabric.CodeOf(err) != fabric.CodeNotFound {
 		t.Errorf("rename an unknown user: %v", err)
 	}
 }
