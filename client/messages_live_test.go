@@ -89,3 +89,48 @@ func num(seq uint64) string {
 	}
 	return string(b)
 }
+
+func TestWhatAUserNotesOfMessages(t *testing.T) {
+	f := edgetest.Start(t, edgetest.Config{})
+	e := f.Edge(t)
+	ann, bob := connect(t, f, e, "Ann"), connect(t, f, e, "Bob")
+	ctx := t.Context()
+	sent := must[fabric.Sent](t)
+	one := sent(bob.SendText(ctx, string(ann.id), client.Text{Text: "one"}))
+	two := sent(bob.SendText(ctx, string(ann.id), client.Text{Text: "two"}))
+	c := one.Channel
+
+	mustNot(t, ann.account.Star(ctx, c, one.Seq, true))
+	if change := await(t, ann, "the star", func(c *client.ChannelChange) bool { return c.Change == fabric.ChangeStarred }); change.Seq != one.Seq || change.On == nil || !*change.On {
+		t.Errorf("ann's devices are told %+v", change)
+	}
+	if page := must[client.ShownPage](t)(ann.account.Starred(ctx, 0, "")); len(page.Messages) != 1 || page.Messages[0].Seq != one.Seq || !page.Messages[0].Starred {
+		t.Errorf("starred are %+v", page)
+	}
+	if page := must[client.ShownPage](t)(bob.account.Starred(ctx, 0, "")); len(page.Messages) != 0 {
+		t.Errorf("bob has starred %+v", page)
+	}
+	if m := must[client.Shown](t)(ann.account.Message(ctx, c, one.Seq)); !m.Starred || m.From != bob.id || string(m.Body) != `{"text":"one"}` {
+		t.Errorf("the message is %+v", m)
+	}
+	mustNot(t, ann.account.Star(ctx, c, one.Seq, false))
+	if page := must[client.ShownPage](t)(ann.account.Starred(ctx, 0, "")); len(page.Messages) != 0 {
+		t.Errorf("starred are %+v still", page)
+	}
+
+	sent(bob.Pin(ctx, c, two.Seq, true))
+	if pins := must[[]client.Shown](t)(ann.account.Pins(ctx, c)); len(pins) != 1 || pins[0].Seq != two.Seq || !pins[0].Pinned {
+		t.Errorf("pinned are %+v", pins)
+	}
+
+	mustNot(t, ann.account.DeleteForMe(ctx, c, one.Seq))
+	if change := await(t, ann, "that it is hidden", func(c *client.ChannelChange) bool { return c.Change == fabric.ChangeHidden }); change.Seq != one.Seq {
+		t.Errorf("ann's devices are told %+v", change)
+	}
+	if page := must[client.Page](t)(ann.History(ctx, c, client.HistoryQuery{})); len(page.Messages) != 1 || page.Messages[0].Seq != two.Seq {
+		t.Errorf("ann sees %+v, want the second message alone", page)
+	}
+	if page := must[client.Page](t)(bob.History(ctx, c, client.HistoryQuery{})); len(page.Messages) != 2 {
+		t.Errorf("bob sees %+v, want both", page)
+	}
+}
