@@ -77,7 +77,7 @@ func readZip(r io.ReaderAt, size int64, name string, o Options) (*Chat, error) {
 		return nil, fabric.Errorf(fabric.CodeBadRequest, "open %s in the .zip: %v", excerpt(text.Name), err)
 	}
 	defer body.Close()
-	c, err := parse(body, files, o)
+	c, err := parse(body, files, o) // archive/zip gives no more than the text is said to have
 	if err != nil {
 		return nil, err
 	}

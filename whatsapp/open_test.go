@@ -23,7 +23,11 @@ func zipOf(t testing.TB, entries ...entry) []byte {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for _, e := range entries {
-		w, err := z.Create(e.name)
+		how := zip.Deflate
+		if e.body == "" {
+			how = zip.Store
+		}
+		w, err := z.CreateHeader(&zip.FileHeader{Name: e.name, Method: how})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,10 +104,11 @@ func TestZip(t *testing.T) {
 }
 
 func TestZipRefused(t *testing.T) {
-	bomb := zipOf(t, entry{"_chat.txt", android + strings.Repeat(strings.Repeat("0", 1000)+"\n", whatsapp.MaxTextBytes/1001+1)})
-	liar := bytes.Clone(bomb) // says in its directory that the text is small
-	at := bytes.LastIndex(liar, []byte("PK\x01\x02"))
-	binary.LittleEndian.PutUint32(liar[at+24:], 1000)
+	says := func(size uint32) []byte { // what the directory says of the text
+		b := zipOf(t, entry{"_chat.txt", android})
+		binary.LittleEndian.PutUint32(b[bytes.LastIndex(b, []byte("PK\x01\x02"))+24:], size)
+		return b
+	}
 	var many []entry
 	for i := range whatsapp.MaxEntries + 1 {
 		many = append(many, entry{fmt.Sprint(i), ""})
@@ -118,8 +123,9 @@ func TestZipRefused(t *testing.T) {
 		{"no text", zipOf(t, entry{"a.jpg", "x"}), fabric.CodeBadRequest, "_chat.txt"},
 		{"two texts", zipOf(t, entry{"a.txt", "x"}, entry{"b.txt", "y"}), fabric.CodeBadRequest, `"a.txt" and "b.txt"`},
 		{"too deep", zipOf(t, entry{"a/b/_chat.txt", android}), fabric.CodeBadRequest, "_chat.txt"},
-		{"a bomb", bomb, fabric.CodeTooLarge, "more than"},
-		{"a bomb that lies", liar, fabric.CodeBadRequest, ""},
+		{"a bomb", says(whatsapp.MaxTextBytes + 1), fabric.CodeTooLarge, "more than"},
+		{"a bomb that lies", says(uint32(len(android) - 1)), fabric.CodeBadRequest, "zip"},
+		{"a text that is shorter than it says", says(uint32(len(android) + 1)), fabric.CodeBadRequest, "EOF"},
 		{"too many files", zipOf(t, many...), fabric.CodeTooLarge, "files"},
 		{"cut off", sound[:len(sound)-30], fabric.CodeBadRequest, "zip"},
 		{"broken", append(append([]byte{}, sound[:40]...), append([]byte("garbage"), sound[47:]...)...), fabric.CodeBadRequest, ""},
@@ -130,6 +136,17 @@ func TestZipRefused(t *testing.T) {
 				t.Errorf("got %v, want %s with %q", err, c.code, c.says)
 			}
 		})
+	}
+}
+
+// endless gives the same line for ever.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return copy(p, "31.12.23, 23:59 - Ann: and so on\n"), nil }
+
+func TestEndless(t *testing.T) {
+	if _, err := whatsapp.Parse(endless{}, whatsapp.Options{Now: now}); fabric.CodeOf(err) != fabric.CodeTooLarge {
+		t.Error(err)
 	}
 }
 

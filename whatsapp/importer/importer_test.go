@@ -451,6 +451,16 @@ func TestBlocked(t *testing.T) {
 	}
 }
 
+// A chat in which nobody wrote has lines all the same, and they are from somebody.
+func TestImportOfSystemLines(t *testing.T) {
+	w := start(t)
+	c := edgetest.Direct(w.ann, w.bob)
+	carryOut(t, w.importer(t, importer.Config{Channel: c}), chat(t, "31.12.23, 23:58 - Nachrichten und Anrufe sind Ende-zu-Ende-verschlüsselt.\n"))
+	if got := w.history(t, c); len(got) != 1 || got[0].Kind != importer.KindSystem || (got[0].From != w.ann.User.ID && got[0].From != w.bob.User.ID) {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestPreview(t *testing.T) {
 	w := start(t)
 	im := w.importer(t, importer.Config{Channel: w.group, As: map[string]fabric.UserID{"Bobby": w.bob.User.ID}})
@@ -460,9 +470,9 @@ func TestPreview(t *testing.T) {
 	}
 	want := fmt.Sprintf(`from     the chat: 9 messages of 3 people, 3 system lines
          2023-12-31 23:58 to 2024-01-01 00:06, UTC (dates are day.month.year)
-into     group Trip, %s
-authors  "Ann", 4 messages: Ann %s (by name)
-         "Bobby", 4 messages: Bob %s (as said)
+into     group "Trip", %s
+authors  "Ann", 4 messages: "Ann" %s (by name)
+         "Bobby", 4 messages: "Bob" %s (as said)
          "Zoé", 1 messages: NOBODY: not mapped
 files    0 in the export, 1 missing, 1 left out by WhatsApp (only their names are imported)
 besides  1 deleted, 1 edited, 1 empty ones that are left out

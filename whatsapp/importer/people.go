@@ -51,7 +51,7 @@ func (im *Importer) people(ctx context.Context) (people, error) {
 			}
 			p.members[u] = user
 		}
-		p.title = "the chat of " + p.members[low].Name + " and " + p.members[high].Name
+		p.title = fmt.Sprintf("the chat of %q and %q", p.members[low].Name, p.members[high].Name)
 		return p, nil
 	}
 	// A group tells its members only who is one.
@@ -68,7 +68,7 @@ func (im *Importer) people(ctx context.Context) (people, error) {
 	if err != nil {
 		return p, fmt.Errorf("group %s: %w", id, err)
 	}
-	p.title = "group " + g.Name
+	p.title = fmt.Sprintf("group %q", g.Name)
 	for cursor := ""; ; {
 		page, err := service.Call[contract.ChatsMembersReply](ctx, im.nc, subjects.ChatsMembers,
 			contract.ChatsMembersRequest{ChatsGroupRequest: who, Limit: contract.MaxPage, Cursor: cursor})

@@ -1,10 +1,13 @@
 package importer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -78,13 +81,13 @@ func (im *Importer) Plan(ctx context.Context, c *whatsapp.Chat) (*Plan, error) {
 	from := make(map[string]fabric.UserID)
 	system := im.cfg.From
 	for _, a := range p.Authors {
-		if a.User == nil {
-			continue
+		if a.User != nil {
+			from[a.Name] = a.User.ID
+			system = cmp.Or(system, a.User.ID)
 		}
-		from[a.Name] = a.User.ID
-		if system == "" {
-			system = a.User.ID
-		}
+	}
+	for _, u := range slices.Sorted(maps.Keys(who.members)) {
+		system = cmp.Or(system, u) // of a file in which nobody wrote
 	}
 	all := records(im.cfg.Channel, c.Messages, from, system)
 	cids := make(map[string]bool, len(all))
@@ -154,7 +157,7 @@ func (p *Plan) WriteTo(w io.Writer) (int64, error) {
 		name = fmt.Sprintf(" with %q", p.Chat.Name)
 	}
 	fmt.Fprintf(t, "from\tthe chat%s: %d messages of %d people, %d system lines\n", name, p.Messages, len(p.Authors), p.System)
-	fmt.Fprintf(t, "\t%s to %s, %s (dates are %s%s)\n", p.First.Format(at), p.Last.Format(at), p.First.Location(), p.Chat.Order, guessed(p.Chat))
+	fmt.Fprintf(t, "\t%s to %s, %s (dates are %s%s)\n", p.First.Format(at), p.Last.Format(at), zone(p.First), p.Chat.Order, guessed(p.Chat))
 	fmt.Fprintf(t, "into\t%s, %s\n", p.Title, p.Channel)
 	for i, a := range p.Authors {
 		title := ""
@@ -163,7 +166,7 @@ func (p *Plan) WriteTo(w io.Writer) (int64, error) {
 		}
 		is := "NOBODY: not mapped"
 		if a.User != nil {
-			is = fmt.Sprintf("%s %s (%s)", a.User.Name, a.User.ID, a.How)
+			is = fmt.Sprintf("%q %s (%s)", a.User.Name, a.User.ID, a.How)
 		}
 		fmt.Fprintf(t, "%s\t%q, %d messages: %s\n", title, a.Name, a.Messages, is)
 	}
@@ -178,6 +181,15 @@ func (p *Plan) WriteTo(w io.Writer) (int64, error) {
 	}
 	n, err := io.WriteString(w, b.String())
 	return int64(n), err
+}
+
+// zone names the time zone that a file was read in.
+func zone(t time.Time) string {
+	if t.Location() != time.Local {
+		return t.Location().String()
+	}
+	name, _ := t.Zone()
+	return name + ", this machine's time zone"
 }
 
 func guessed(c *whatsapp.Chat) string {

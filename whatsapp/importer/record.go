@@ -171,11 +171,11 @@ func split(text string, most int) []string {
 			return append(parts, text)
 		}
 		r, n := utf8.DecodeRuneInString(text[i:])
-		if r == '\n' || r == ' ' {
-			word = i + n
-		}
 		if size += jsonBytes(r, n); size <= most {
 			i += n
+			if r == '\n' || r == ' ' {
+				word = i
+			}
 			continue
 		}
 		cut := i
@@ -190,10 +190,10 @@ func split(text string, most int) []string {
 // jsonBytes returns how many bytes, at most, a rune of n bytes takes in a JSON string.
 func jsonBytes(r rune, n int) int {
 	switch {
+	case strings.ContainsRune("\"\\\n\r\t", r):
+		return 2
 	case r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' || r == utf8.RuneError:
 		return 6
-	case r == '"' || r == '\\':
-		return 2
 	}
 	return n
 }
