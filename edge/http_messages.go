@@ -23,6 +23,7 @@ func (e *Edge) messageRoutes(mux *http.ServeMux) {
 	mux.Handle("DELETE /v1/channels/{id}/messages/{seq}/star", e.signedIn(e.deleteStar))
 	mux.Handle("GET /v1/channels/{id}/pins", e.signedIn(e.getPins))
 	mux.Handle("GET /v1/starred", e.signedIn(e.getStarred))
+	mux.Handle("GET /v1/search", e.signedIn(e.getSearch))
 }
 
 func (e *Edge) getMessages(r *http.Request, c caller) (int, any, error) {
@@ -156,6 +157,19 @@ func (e *Edge) getStarred(r *http.Request, c caller) (int, any, error) {
 	}
 	return e.ask(r, subjects.HistoryStarred, contract.HistoryStarredRequest{
 		User: c.user, Limit: int(min(limit, contract.MaxPage)), Cursor: r.URL.Query().Get("cursor"),
+	})
+}
+
+// getSearch searches what the caller may read; who is in no channel finds nothing in it.
+func (e *Edge) getSearch(r *http.Request, c caller) (int, any, error) {
+	limit, _, err := queryUint(r, "limit")
+	if err != nil {
+		return 0, nil, err
+	}
+	q := r.URL.Query()
+	return e.ask(r, subjects.HistorySearch, contract.HistorySearchRequest{
+		User: c.user, Channel: fabric.ChannelID(q.Get("channel")), Query: q.Get("q"),
+		Limit: int(min(limit, contract.MaxPage)), Cursor: q.Get("cursor"),
 	})
 }
 

@@ -81,6 +81,7 @@ type Role struct {
 	heads     []*headFetch // by shard
 	followers []*follower  // by shard
 	eraser    *eraser
+	indexer   *indexer
 
 	ready chan struct{} // closed once it serves
 
@@ -111,7 +112,7 @@ func New(nc *nats.Conn, store Store, shards int, cfg Config, log *slog.Logger, r
 		archived: newProgress(shards), ready: make(chan struct{}),
 	}
 	r.life, r.end = context.WithCancel(context.Background())
-	r.eraser = newEraser(r)
+	r.eraser, r.indexer = newEraser(r), newIndexer(r)
 	for shard := range shards {
 		stream := subjects.MsgStream(shard)
 		r.heads = append(r.heads, &headFetch{
@@ -150,6 +151,7 @@ func (r *Role) Run(ctx context.Context) error {
 		})
 	}
 	wg.Go(func() { r.eraser.run(ctx) })
+	wg.Go(func() { r.indexer.run(ctx) })
 	host, err := r.serve()
 	if err != nil {
 		stop(err)
@@ -228,6 +230,7 @@ func (r *Role) serve() (*service.Host, error) {
 		service.Handle(host, subjects.HistoryStar, r.star),
 		service.Handle(host, subjects.HistoryStarred, r.starred),
 		service.Handle(host, subjects.HistoryPins, r.pins),
+		service.Handle(host, subjects.HistorySearch, r.search),
 	)
 	if err == nil {
 		err = r.nc.Flush() // the server knows of the endpoints before anybody is told that they are there

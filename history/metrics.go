@@ -18,6 +18,7 @@ type metrics struct {
 	since     prometheus.Histogram
 	expired   prometheus.Counter
 	erased    prometheus.Counter
+	indexed   prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -59,8 +60,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m.erased = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "weft_history_erased_records_total", Help: "Records erased from the logs, of messages that were deleted or have expired.",
 	})
+	m.indexed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "weft_history_indexed_messages_total", Help: "Messages whose words were added to the index.",
+	})
 	for _, c := range []prometheus.Collector{
-		m.expired, m.erased, m.archived, m.skipped, m.failed, m.resets, m.batch, m.commit, m.lag, m.unsettled, m.since,
+		m.indexed, m.expired, m.erased, m.archived, m.skipped, m.failed, m.resets, m.batch, m.commit, m.lag, m.unsettled, m.since,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)

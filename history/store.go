@@ -13,6 +13,7 @@ type Store interface {
 	ReadStore
 	MarkStore
 	EraseStore
+	SearchStore
 }
 
 // ArchiveStore keeps what was written.

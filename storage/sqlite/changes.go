@@ -21,11 +21,13 @@ func change(ctx context.Context, t tx, shard int, log int64, c *history.Change) 
 	}
 	switch c.Kind {
 	case fabric.MsgEdit:
-		_, err = t.exec(ctx, `UPDATE messages SET body = ?, edited_at = ? WHERE place = ? AND log = ? AND sender = ? AND deleted_at IS NULL`,
-			string(c.New), c.At, target, log, string(c.From))
-		return err
+		return reindex(ctx, t, shard, log, target, func() error {
+			_, err := t.exec(ctx, `UPDATE messages SET body = ?, edited_at = ? WHERE place = ? AND log = ? AND sender = ? AND deleted_at IS NULL`,
+				string(c.New), c.At, target, log, string(c.From))
+			return err
+		})
 	case fabric.MsgDelete:
-		return remove(ctx, t, log, target, c.At)
+		return reindex(ctx, t, shard, log, target, func() error { return remove(ctx, t, log, target, c.At) })
 	case fabric.MsgReaction:
 		return react(ctx, t, log, target, at, c)
 	case fabric.MsgPin:
@@ -97,6 +99,12 @@ func (s *DB) Expire(ctx context.Context, now int64, limit int) (removed int, err
 		}
 		removed = len(places)
 		for _, target := range places {
+			if err := reindex(ctx, t, int(target>>48), 0, target, func() error {
+				_, err := t.exec(ctx, `UPDATE messages SET body = '{}' WHERE place = ?`, target)
+				return err
+			}); err != nil {
+				return err
+			}
 			if err := strip(ctx, t, target); err != nil {
 				return err
 			}
