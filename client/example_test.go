@@ -11,33 +11,37 @@ import (
 
 // A group is made, one of its members hears a message and reacts to it.
 func ExampleAccount_CreateGroup() {
-	ctx := context.Background()
 	var tokens client.TokenSource // client.NewGrants renews them
 	var bob, cem fabric.UserID    // of Account.Lookup
-	s, err := client.Connect(ctx, client.Options{URL: "https://weft.example", Tokens: tokens})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer s.Close()
-
-	group, notAdded, err := s.Account().CreateGroup(ctx, client.NewGroup{Name: "Crew", Members: []fabric.UserID{bob, cem}})
-	if err != nil {
-		log.Fatal(err)
-	}
-	if len(notAdded) > 0 { // they decide themselves
-		invite, err := s.Account().Invite(ctx, group.ID, client.NewInvite{Uses: len(notAdded)})
+	run := func(ctx context.Context) error {
+		s, err := client.Connect(ctx, client.Options{URL: "https://weft.example", Tokens: tokens})
 		if err != nil {
-			log.Fatal(err)
+			return err
 		}
-		fmt.Println("send them this code:", invite.Code)
-	}
-	for ev := range s.Events() {
-		if m, ok := ev.(*client.Message); ok && m.Channel == group.Channel && m.Kind == fabric.MsgText {
-			s.Read(m.Channel, m.Seq)
-			if _, err := s.React(ctx, m.Channel, m.Seq, "👍"); err != nil {
-				log.Print(err)
+		defer s.Close()
+		group, notAdded, err := s.Account().CreateGroup(ctx, client.NewGroup{Name: "Crew", Members: []fabric.UserID{bob, cem}})
+		if err != nil {
+			return err
+		}
+		if len(notAdded) > 0 { // they decide themselves
+			invite, err := s.Account().Invite(ctx, group.ID, client.NewInvite{Uses: len(notAdded)})
+			if err != nil {
+				return err
+			}
+			fmt.Println("send them this code:", invite.Code)
+		}
+		for ev := range s.Events() {
+			if m, ok := ev.(*client.Message); ok && m.Channel == group.Channel && m.Kind == fabric.MsgText {
+				s.Read(m.Channel, m.Seq)
+				if _, err := s.React(ctx, m.Channel, m.Seq, "👍"); err != nil {
+					return err
+				}
 			}
 		}
+		return s.Err()
+	}
+	if err := run(context.Background()); err != nil {
+		log.Fatal(err)
 	}
 }
 
