@@ -22,6 +22,13 @@ func (r *Role) open(ctx context.Context, req contract.ChatsOpenRequest) (contrac
 	if u == peer {
 		return none, fabric.Errorf(fabric.CodeBadRequest, "a direct chat has two users: nobody can open one with themselves")
 	}
+	there, err := r.store.Existing(ctx, []fabric.UserID{peer})
+	if err != nil {
+		return none, fmt.Errorf("look for %s: %w", peer, err)
+	}
+	if len(there) == 0 { // also one whose account was deleted: nobody would read it
+		return none, fabric.Errorf(fabric.CodeNotFound, "there is no such user")
+	}
 	c := fabric.Direct(u, peer)
 	created, err := r.store.OpenDirect(ctx, c, u, peer, fabric.Millis(r.cfg.Now()))
 	if err != nil {

@@ -25,7 +25,7 @@ func (r *Role) otp(ctx context.Context, req contract.UsersOTPRequest) (contract.
 	if err != nil {
 		return none, err
 	}
-	if !r.cfg.Dev && (!r.byAddress.take(req.Address, 1) || !r.byPhone.take(to, 1)) {
+	if !r.cfg.Dev && (!r.byAddress.Take(req.Address, 1) || !r.byPhone.Take(to, 1)) {
 		return none, fabric.Errorf(fabric.CodeRateLimited, "too many codes were asked for: try again later")
 	}
 	code, err := auth.NewCode()

@@ -118,7 +118,7 @@ func (r *Role) lookup(ctx context.Context, req contract.UsersLookupRequest) (con
 	if len(req.Phones) == 0 || len(req.Phones) > contract.MaxLookup {
 		return none, fabric.Errorf(fabric.CodeBadRequest, "phones: want 1 to %d, got %d", contract.MaxLookup, len(req.Phones))
 	}
-	if !r.lookups.take(string(req.User), len(req.Phones)) {
+	if !r.lookups.Take(string(req.User), len(req.Phones)) {
 		return none, fabric.Errorf(fabric.CodeRateLimited, "too many phones were looked up: try again later")
 	}
 	var phones []string

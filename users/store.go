@@ -32,6 +32,10 @@ type Store interface {
 	// Change reads a user's profile, has change change it, and writes it, in one transaction; where change fails nothing is
 	// written. The error has CodeNotFound where there is no such user.
 	Change(ctx context.Context, u fabric.UserID, change func(*Profile) error) (Profile, error)
+	// Erase erases what is personal of a user: name, phone, about, picture, privacy, contacts, blocks, stars, devices. What
+	// they wrote stays, by a deleted account. It names the devices, which are revoked. The error has CodeNotFound where there
+	// is no such user.
+	Erase(ctx context.Context, u fabric.UserID, at int64) ([]fabric.DeviceID, error)
 	// ByPhones returns those users who have one of the phones, with it.
 	ByPhones(ctx context.Context, phones []string) ([]fabric.User, error)
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/weft-im/weft/auth"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/rates"
 	"github.com/weft-im/weft/service"
 	"github.com/weft-im/weft/subjects"
 )
@@ -69,11 +70,12 @@ type Role struct {
 	js      jetstream.JetStream
 	issuer  *auth.Issuer
 	revoked jetstream.KeyValue
+	seen    jetstream.KeyValue
 	cfg     Config
 	log     *slog.Logger
 	ready   chan struct{}
 
-	byPhone, byAddress, lookups *rates
+	byPhone, byAddress, lookups *rates.Rates
 
 	signIns *prometheus.CounterVec
 	reuses  prometheus.Counter
@@ -88,9 +90,9 @@ func New(ctx context.Context, nc *nats.Conn, store Store, issuer *auth.Issuer, c
 	}
 	r := &Role{
 		nc: nc, js: js, store: store, issuer: issuer, cfg: cfg, log: log, ready: make(chan struct{}),
-		byPhone:   newRates(cfg.Rates.CodesPerPhone, cfg.Now),
-		byAddress: newRates(cfg.Rates.CodesPerAddress, cfg.Now),
-		lookups:   newRates(cfg.Rates.PhonesPerUser, cfg.Now),
+		byPhone:   rates.New(cfg.Rates.CodesPerPhone, cfg.Now),
+		byAddress: rates.New(cfg.Rates.CodesPerAddress, cfg.Now),
+		lookups:   rates.New(cfg.Rates.PhonesPerUser, cfg.Now),
 		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "weft_users_sign_ins_total", Help: "Attempts to sign in or to renew tokens, by how they ended.",
 		}, []string{"what", "result"}),
@@ -100,6 +102,9 @@ func New(ctx context.Context, nc *nats.Conn, store Store, issuer *auth.Issuer, c
 	}
 	if r.revoked, err = js.KeyValue(ctx, subjects.BucketRevoked); err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", subjects.BucketRevoked, err)
+	}
+	if r.seen, err = js.KeyValue(ctx, subjects.BucketLastSeen); err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", subjects.BucketLastSeen, err)
 	}
 	for _, c := range []prometheus.Collector{r.signIns, r.reuses} {
 		if err := reg.Register(c); err != nil {
@@ -130,6 +135,7 @@ func (r *Role) Run(ctx context.Context) error {
 				service.Handle(h, subjects.UsersContacts, r.contacts),
 				service.Handle(h, subjects.UsersForget, r.forget),
 				service.Handle(h, subjects.UsersVisible, r.visible),
+				service.Handle(h, subjects.UsersDelete, r.delete),
 			)
 		})
 }

@@ -127,3 +127,52 @@ func (s *DB) Forget(ctx context.Context, u, contact fabric.UserID) error {
 func (s *DB) Visible(ctx context.Context, viewer fabric.UserID, of []fabric.UserID) ([]fabric.UserID, error) {
 	return s.usersOf(ctx, queryVisible, of, string(viewer))
 }
+
+// Erase implements users.Store.
+func (s *DB) Erase(ctx context.Context, u fabric.UserID, at int64) (devices []fabric.DeviceID, err error) {
+	err = s.write.do(ctx, func(t tx) error {
+		devices = nil
+		var phone string
+		if err := t.QueryRowContext(ctx, `SELECT phone FROM users WHERE id = ?`, string(u)).Scan(&phone); errors.Is(err, sql.ErrNoRows) {
+			return errNoUser
+		} else if err != nil {
+			return fmt.Errorf("read user: %w", err)
+		}
+		found, err := t.QueryContext(ctx, `SELECT id FROM devices WHERE user_id = ?`, string(u))
+		if err != nil {
+			return fmt.Errorf("read devices: %w", err)
+		}
+		defer found.Close()
+		for found.Next() {
+			var d fabric.DeviceID
+			if err := found.Scan(&d); err != nil {
+				return fmt.Errorf("read devices: %w", err)
+			}
+			devices = append(devices, d)
+		}
+		if err := found.Err(); err != nil {
+			return fmt.Errorf("read devices: %w", err)
+		}
+		// The phone is free for whoever registers with it next; an id can't be one.
+		if _, err := t.exec(ctx, `UPDATE users SET phone = 'deleted ' || id, name = ?, about = '', avatar = '', show_seen = 'none', show_read = 0,
+			may_group = 'none', deleted_at = coalesce(deleted_at, ?) WHERE id = ?`, users.DeletedName, at, string(u)); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `DELETE FROM codes WHERE phone = ?`, phone); err != nil {
+			return err
+		}
+		for _, query := range []string{
+			`UPDATE devices SET name = '', platform = '', public_key = '', revoked_at = coalesce(revoked_at, created_at) WHERE user_id = ?1`,
+			`DELETE FROM contacts WHERE user_id = ?1 OR contact_id = ?1`,
+			`DELETE FROM blocks WHERE user_id = ?1 OR blocked_id = ?1`,
+			`DELETE FROM stars WHERE user_id = ?1`,
+			`DELETE FROM hidden WHERE user_id = ?1`,
+		} {
+			if _, err := t.exec(ctx, query, string(u)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return devices, err
+}

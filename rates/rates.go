@@ -1,4 +1,5 @@
-package users
+// Package rates bounds what one user, phone or address may have of something in an hour.
+package rates
 
 import (
 	"fmt"
@@ -12,8 +13,9 @@ import (
 // maxRated is how many keys are held at once; the ones used longest ago are let go of.
 const maxRated = 1 << 16
 
-// rates is a rate per key: perHour, of which an hour's worth may come at once.
-type rates struct {
+// Rates is a rate per key: so many an hour, of which an hour's worth may come at once. Any number of goroutines may use
+// it.
+type Rates struct {
 	perHour int
 	now     func() time.Time
 
@@ -21,16 +23,17 @@ type rates struct {
 	limits *lru.Cache[string, *rate.Limiter]
 }
 
-func newRates(perHour int, now func() time.Time) *rates {
+// New returns rates of so many an hour.
+func New(perHour int, now func() time.Time) *Rates {
 	limits, err := lru.New[string, *rate.Limiter](maxRated)
 	if err != nil {
-		panic(fmt.Sprintf("users: a cache of %d: %v", maxRated, err)) // only a size below 1 is refused
+		panic(fmt.Sprintf("rates: a cache of %d: %v", maxRated, err)) // only a size below 1 is refused
 	}
-	return &rates{perHour: perHour, now: now, limits: limits}
+	return &Rates{perHour: perHour, now: now, limits: limits}
 }
 
-// take takes n for key, if they are there.
-func (r *rates) take(key string, n int) bool {
+// Take takes n for key, if they are there.
+func (r *Rates) Take(key string, n int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l, ok := r.limits.Get(key)
