@@ -78,6 +78,7 @@ type Edge struct {
 	leases    *leases
 	revoked   *revoked
 	callers   *callers
+	avatars   *avatars
 	dirty     dirtySessions
 	lot       *parkingLot
 	opened    *lru.Cache[opening, openedChat]
@@ -154,6 +155,9 @@ func (e *Edge) connect(ctx context.Context, js jetstream.JetStream) (err error) 
 		return err
 	}
 	if e.leases, err = newLeases(ctx, e, js); err != nil {
+		return err
+	}
+	if e.avatars, err = newAvatars(ctx, js); err != nil {
 		return err
 	}
 	if e.lot, err = newParkingLot(func(s *Session) { go s.read() }); err != nil {

@@ -24,7 +24,7 @@ const maxRequestBytes = fabric.MaxBodyBytes + 8<<10
 func (e *Edge) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/ws", e.accept)
-	mux.HandleFunc("GET /v1/limits", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, e.cfg.Limits) })
+	mux.HandleFunc("GET /v1/limits", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, r, http.StatusOK, e.cfg.Limits) })
 
 	mux.HandleFunc("POST /v1/auth/otp", e.postOTP)
 	mux.HandleFunc("POST /v1/auth/token", e.postToken)
@@ -32,6 +32,7 @@ func (e *Edge) Handler() http.Handler {
 	mux.Handle("POST /v1/auth/logout", e.signedIn(e.postLogout))
 
 	e.userRoutes(mux)
+	e.avatarRoutes(mux)
 	mux.Handle("GET /v1/devices", e.signedIn(e.getDevices))
 	mux.Handle("DELETE /v1/devices/{id}", e.signedIn(e.deleteDevice))
 
@@ -42,9 +43,9 @@ func (e *Edge) Handler() http.Handler {
 	e.messageRoutes(mux)
 	mux.Handle("GET /v1/channels/{id}/receipts", e.signedIn(e.getReceipts))
 
-	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
-		problem(w, fabric.Errorf(fabric.CodeNotFound, "there is no %s %s", r.Method, clip(r.URL.Path)))
-	})
+	documentRoutes(mux)
+
+	mux.Handle("/v1/", unrouted(mux))
 	if e.cfg.Web != nil {
 		mux.Handle("/", e.cfg.Web)
 	}
@@ -57,50 +58,83 @@ type caller struct {
 	device fabric.DeviceID
 }
 
+// handler answers a signed-in request.
+type handler = func(*http.Request, caller) (status int, body any, err error)
+
 // signedIn admits requests with a good access token, and answers with what h returns.
-func (e *Edge) signedIn(h func(*http.Request, caller) (status int, body any, err error)) http.Handler {
+func (e *Edge) signedIn(h handler) http.Handler { return e.signedInUpTo(maxRequestBytes, h) }
+
+// signedInUpTo is signedIn for a request whose body has up to so many bytes.
+func (e *Edge) signedInUpTo(bytes int64, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
-		if !ok || !strings.EqualFold(scheme, "Bearer") { // RFC 9110, 11.1: in any case
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			problem(w, fabric.Errorf(fabric.CodeUnauthenticated, "want the header Authorization: Bearer <access token>"))
-			return
-		}
-		claims, err := e.authenticate(token)
+		c, err := e.admitted(w, r)
 		if err != nil {
-			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 			problem(w, err)
 			return
 		}
-		if !e.callers.of(claims.User).ops.Allow() {
-			problem(w, fabric.Errorf(fabric.CodeRateLimited, "over %d requests a second: slow down", e.cfg.Limits.OpsPerSecond))
-			return
-		}
-		e.answer(w, r, func(r *http.Request) (int, any, error) {
-			return h(r, caller{claims.User, claims.Device})
-		})
+		e.answerUpTo(bytes, w, r, func(r *http.Request) (int, any, error) { return h(r, c) })
 	})
+}
+
+// signedInWriting is signedIn for what is no JSON: h writes the answer, or returns an error before it has begun. It sees
+// to its own bounds.
+func (e *Edge) signedInWriting(h func(http.ResponseWriter, *http.Request, caller) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := e.admitted(w, r)
+		if err == nil {
+			err = h(w, r, c)
+		}
+		if err != nil {
+			e.failed(w, r, err)
+		}
+	})
+}
+
+// admitted returns who makes a request, by its access token, if they may make one more now.
+func (e *Edge) admitted(w http.ResponseWriter, r *http.Request) (caller, error) {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") { // RFC 9110, 11.1: in any case
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		return caller{}, fabric.Errorf(fabric.CodeUnauthenticated, "want the header Authorization: Bearer <access token>")
+	}
+	claims, err := e.authenticate(token)
+	if err != nil {
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		return caller{}, err
+	}
+	if !e.callers.of(claims.User).ops.Allow() {
+		return caller{}, fabric.Errorf(fabric.CodeRateLimited, "over %d requests a second: slow down", e.cfg.Limits.OpsPerSecond)
+	}
+	return caller{claims.User, claims.Device}, nil
 }
 
 // answer bounds a request, runs h, and writes what it returns. A json.RawMessage goes out as it is.
 func (e *Edge) answer(w http.ResponseWriter, r *http.Request, h func(*http.Request) (int, any, error)) {
+	e.answerUpTo(maxRequestBytes, w, r, h)
+}
+
+func (e *Edge) answerUpTo(bytes int64, w http.ResponseWriter, r *http.Request, h func(*http.Request) (int, any, error)) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*callTimeout)
 	defer cancel()
 	r = r.WithContext(ctx)
-	r.Body = http.MaxBytesReader(w, r.Body, maxRequestBytes)
+	r.Body = http.MaxBytesReader(w, r.Body, bytes)
 	status, body, err := h(r)
-	if err != nil {
-		if _, known := fabric.AsError(err); !known && !errors.Is(err, context.Canceled) {
-			e.log.Error("a request failed", "method", r.Method, "path", r.URL.Path, "err", err)
-		}
-		problem(w, err)
-		return
-	}
-	if body == nil {
+	switch {
+	case err != nil:
+		e.failed(w, r, err)
+	case body == nil:
 		w.WriteHeader(status)
-		return
+	default:
+		writeJSON(w, r, status, body)
 	}
-	writeJSON(w, status, body)
+}
+
+// failed answers with an error; what is no client's doing is logged.
+func (e *Edge) failed(w http.ResponseWriter, r *http.Request, err error) {
+	if _, known := fabric.AsError(err); !known && !errors.Is(err, context.Canceled) {
+		e.log.Error("a request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+	}
+	problem(w, err)
 }
 
 var errRevoked = fabric.Errorf(fabric.CodeUnauthenticated, "this device was signed out: sign in again")
@@ -195,11 +229,10 @@ func readJSON(r *http.Request, into any) error {
 			err = errors.New("there is more than one JSON value")
 		}
 	}
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return fabric.Errorf(fabric.CodeTooLarge, "the request is over %d bytes", tooLarge.Limit)
-	case errors.Is(err, io.EOF):
+	if err := bodyError(err); fabric.CodeOf(err) == fabric.CodeTooLarge {
+		return err
+	}
+	if errors.Is(err, io.EOF) {
 		return fabric.Errorf(fabric.CodeBadRequest, "want a JSON object as the request's body")
 	}
 	var mistyped *json.UnmarshalTypeError
@@ -207,6 +240,15 @@ func readJSON(r *http.Request, into any) error {
 		return fabric.Errorf(fabric.CodeBadRequest, "the request's body: %s is not what belongs there", mistyped.Field)
 	}
 	return fabric.Errorf(fabric.CodeBadRequest, "the request's body: %s", clip(err.Error()))
+}
+
+// bodyError is the error of reading a request's body.
+func bodyError(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return fabric.Errorf(fabric.CodeTooLarge, "the request is over %d bytes", tooLarge.Limit)
+	}
+	return fabric.Errorf(fabric.CodeBadRequest, "the request's body could not be read to its end")
 }
 
 // queryUint reads a whole number from the query; ok is false where it is absent.
@@ -221,10 +263,19 @@ func queryUint(r *http.Request, name string) (n uint64, ok bool, err error) {
 	return n, true, nil
 }
 
-func writeJSON(w http.ResponseWriter, status int, body any) {
+// writeJSON answers with body; see etagged for one that has a tag.
+func writeJSON(w http.ResponseWriter, r *http.Request, status int, body any) {
+	tag, hasTag := body.(tagged)
+	if hasTag {
+		body = tag.body
+	}
 	data, err := json.Marshal(body)
 	if err != nil {
 		problem(w, err)
+		return
+	}
+	if hasTag {
+		serve(w, r, "application/json", data)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -236,7 +287,10 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 // problem answers with an error as RFC 9457 has it, with Weft's code beside.
 func problem(w http.ResponseWriter, err error) {
 	e, _ := fabric.AsError(err)
-	status := fabric.StatusOf(e.Code)
+	problemWith(w, fabric.StatusOf(e.Code), e)
+}
+
+func problemWith(w http.ResponseWriter, status int, e *fabric.Error) {
 	data, err := json.Marshal(struct {
 		Type   string      `json:"type"`
 		Title  string      `json:"title"`

@@ -162,5 +162,11 @@ func provisionBuckets(ctx context.Context, js jetstream.JetStream, cfg FabricCon
 			return fmt.Errorf("bucket %s: %w", kc.Bucket, err)
 		}
 	}
+	if _, err := js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
+		Bucket: subjects.BucketAvatars, Description: "pictures of people and groups",
+		Storage: jetstream.FileStorage, Replicas: cfg.Replicas,
+	}); err != nil {
+		return fmt.Errorf("bucket %s: %w", subjects.BucketAvatars, err)
+	}
 	return nil
 }

@@ -201,6 +201,9 @@ const (
 	BucketRevoked  = "REVOKED"  // <user>.<device>: kept for as long as an access token lives
 )
 
+// BucketAvatars is the object store of pictures of people and groups, each by its SHA-256 in hex.
+const BucketAvatars = "AVATARS"
+
 // Headers that Weft sets or reads.
 const (
 	HeaderMsgID    = "Nats-Msg-Id"
