@@ -18,6 +18,7 @@ import (
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/service"
 	"github.com/weft-im/weft/subjects"
+	"github.com/weft-im/weft/weftest"
 	"github.com/weft-im/weft/whatsapp"
 	"github.com/weft-im/weft/whatsapp/importer"
 )
@@ -239,16 +240,21 @@ func TestImportLeavesDeleted(t *testing.T) {
 	w := start(t)
 	cfg := importer.Config{Channel: w.group, From: w.ann.User.ID}
 	carryOut(t, w.importer(t, cfg), chat(t, trip))
-	m := w.history(t, w.group)[4]
+	before := w.history(t, w.group)
+	forAll, forAnn := before[4], before[5]
 	c := edgetest.Connect(t, w.edge, w.ann, "")
 	reply := c.Call("send", map[string]any{
-		"to": string(w.group), "cid": fabric.NewCID(), "kind": "delete", "body": map[string]any{"seq": m.Seq},
+		"to": string(w.group), "cid": fabric.NewCID(), "kind": fabric.MsgDelete, "body": map[string]any{"seq": forAll.Seq},
 	})
 	if reply.Err() != "" {
-		t.Skipf("messages can't be deleted yet: %v", reply)
+		t.Fatalf("delete: %v", reply)
 	}
-	if p := plan(t, w.importer(t, cfg), chat(t, trip)); p.New != 0 {
-		t.Errorf("%d would come back", p.New)
+	if _, err := service.CallRaw(t.Context(), w.nc, subjects.HistoryHide, contract.HistoryHideRequest{User: w.ann.User.ID, Channel: w.group, Seq: forAnn.Seq}); err != nil {
+		t.Fatalf("hide: %v", err)
+	}
+	weftest.Eventually(t, "both are gone for Ann", func() bool { return len(w.history(t, w.group)) == len(before)-2 })
+	if p, res := carryOut(t, w.importer(t, cfg), chat(t, trip)); p.New != 0 || res.Added != 0 {
+		t.Errorf("%d come back", p.New)
 	}
 }
 
@@ -443,7 +449,7 @@ func TestRefused(t *testing.T) {
 func TestBlocked(t *testing.T) {
 	w := start(t)
 	if _, err := service.CallRaw(t.Context(), w.nc, subjects.UsersBlock, contract.UsersBlockRequest{User: w.ann.User.ID, Other: w.bob.User.ID, On: true}); err != nil {
-		t.Skipf("nobody can be blocked yet: %v", err)
+		t.Fatalf("block: %v", err)
 	}
 	im := w.importer(t, importer.Config{Channel: edgetest.Direct(w.ann, w.bob), From: w.bob.User.ID})
 	if _, err := im.Run(t.Context(), plan(t, im, chat(t, "[31.12.23, 23:59:59] Bob: hi\n")), func(int) {}); fabric.CodeOf(err) != fabric.CodeForbidden {
