@@ -13,12 +13,14 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/nats-io/nats.go/jetstream"
 	_ "golang.org/x/image/webp" // as above
 
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/rates"
 	"github.com/weft-im/weft/subjects"
 )
 
@@ -26,6 +28,7 @@ import (
 const (
 	maxAvatarBytes = 256 << 10
 	maxAvatarSide  = 1024 // pixels, of width and height
+	avatarsPerHour = 20   // by one user, over one edge
 )
 
 // Pictures that an edge holds in memory, since a group's is asked for by all of its members within moments, and reads
@@ -41,6 +44,7 @@ type avatars struct {
 	store jetstream.ObjectStore
 	kept  *lru.Cache[string, []byte]
 	reads chan struct{}
+	rates *rates.Rates
 }
 
 func newAvatars(ctx context.Context, js jetstream.JetStream) (*avatars, error) {
@@ -52,7 +56,7 @@ func newAvatars(ctx context.Context, js jetstream.JetStream) (*avatars, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a cache of %d: %w", keptAvatars, err)
 	}
-	return &avatars{store: store, kept: kept, reads: make(chan struct{}, avatarsAtOnce)}, nil
+	return &avatars{store: store, kept: kept, reads: make(chan struct{}, avatarsAtOnce), rates: rates.New(avatarsPerHour, time.Now)}, nil
 }
 
 // avatarID returns the name of a picture.
@@ -158,7 +162,7 @@ func (e *Edge) avatarRoutes(mux *http.ServeMux) {
 }
 
 func (e *Edge) postAvatar(r *http.Request, c caller) (int, any, error) {
-	if !e.callers.of(c.user).uploads.Allow() {
+	if !e.avatars.rates.Take(string(c.user), 1) {
 		return 0, nil, fabric.Errorf(fabric.CodeRateLimited, "over %d pictures an hour: try again later", avatarsPerHour)
 	}
 	picture, err := io.ReadAll(r.Body)

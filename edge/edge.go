@@ -79,6 +79,7 @@ type Edge struct {
 	revoked   *revoked
 	callers   *callers
 	avatars   *avatars
+	exports   *exports
 	dirty     dirtySessions
 	lot       *parkingLot
 	opened    *lru.Cache[opening, openedChat]
@@ -121,6 +122,7 @@ func New(ctx context.Context, nc *nats.Conn, verifier *auth.Verifier, addr strin
 		hub: newHub(nc, cfg.ID, msgs), opened: opened, callers: callers,
 		resumes:  make(chan struct{}, resumesAtOnce),
 		sessions: make(map[uint64]*Session),
+		exports:  newExports(),
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	e.clock.ms.Store(fabric.Millis(time.Now()))

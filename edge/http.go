@@ -38,7 +38,7 @@ func (e *Edge) Handler() http.Handler {
 
 	e.groupRoutes(mux)
 	mux.Handle("GET /v1/channels", e.signedIn(e.getChannels))
-	mux.Handle("GET /v1/channels/{id}", e.signedIn(e.getChannel))
+	mux.Handle("GET /v1/channels/{id}", e.signedIn(etagged(e.getChannel)))
 	mux.Handle("PATCH /v1/channels/{id}", e.signedIn(e.patchChannel))
 	e.messageRoutes(mux)
 	mux.Handle("GET /v1/channels/{id}/receipts", e.signedIn(e.getReceipts))

@@ -13,7 +13,7 @@ import (
 // groupRoutes are the calls about groups and invites. Who may do what is the chats role's to say.
 func (e *Edge) groupRoutes(mux *http.ServeMux) {
 	mux.Handle("POST /v1/groups", e.signedIn(e.postGroup))
-	mux.Handle("GET /v1/groups/{id}", e.signedIn(e.getGroup))
+	mux.Handle("GET /v1/groups/{id}", e.signedIn(etagged(e.getGroup)))
 	mux.Handle("PATCH /v1/groups/{id}", e.signedIn(e.patchGroup))
 	mux.Handle("GET /v1/groups/{id}/members", e.signedIn(e.getMembers))
 	mux.Handle("POST /v1/groups/{id}/members", e.signedIn(e.postMembers))
@@ -22,7 +22,7 @@ func (e *Edge) groupRoutes(mux *http.ServeMux) {
 	mux.Handle("GET /v1/groups/{id}/invites", e.signedIn(e.getInvites))
 	mux.Handle("POST /v1/groups/{id}/invites", e.signedIn(e.postInvite))
 	mux.Handle("DELETE /v1/groups/{id}/invites/{code}", e.signedIn(e.deleteInvite))
-	mux.Handle("GET /v1/invites/{code}", e.signedIn(e.getInvite))
+	mux.Handle("GET /v1/invites/{code}", e.signedIn(etagged(e.getInvite)))
 	mux.Handle("POST /v1/invites/{code}", e.signedIn(e.acceptInvite))
 }
 
@@ -42,6 +42,9 @@ func (e *Edge) postGroup(r *http.Request, c caller) (int, any, error) {
 		Settings *contract.SettingsChange `json:"settings"`
 	}
 	if err := readJSON(r, &body); err != nil {
+		return 0, nil, err
+	}
+	if err := e.avatars.check(r.Context(), &body.Avatar); err != nil {
 		return 0, nil, err
 	}
 	data, err := service.CallRaw(r.Context(), e.nc, subjects.ChatsCreate, contract.ChatsCreateRequest{
@@ -82,6 +85,9 @@ func (e *Edge) patchGroup(r *http.Request, c caller) (int, any, error) {
 		Settings *contract.SettingsChange `json:"settings"`
 	}
 	if err := readJSON(r, &body); err != nil {
+		return 0, nil, err
+	}
+	if err := e.avatars.check(r.Context(), body.Avatar); err != nil {
 		return 0, nil, err
 	}
 	return e.ask(r, subjects.ChatsChange, contract.ChatsChangeRequest{

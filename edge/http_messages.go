@@ -17,7 +17,7 @@ import (
 func (e *Edge) messageRoutes(mux *http.ServeMux) {
 	mux.Handle("GET /v1/channels/{id}/messages", e.signedIn(e.getMessages))
 	mux.Handle("POST /v1/channels/{id}/messages", e.signedIn(e.postMessage))
-	mux.Handle("GET /v1/channels/{id}/messages/{seq}", e.signedIn(e.getMessage))
+	mux.Handle("GET /v1/channels/{id}/messages/{seq}", e.signedIn(etagged(e.getMessage)))
 	mux.Handle("DELETE /v1/channels/{id}/messages/{seq}", e.signedIn(e.deleteMessage))
 	mux.Handle("PUT /v1/channels/{id}/messages/{seq}/star", e.signedIn(e.putStar))
 	mux.Handle("DELETE /v1/channels/{id}/messages/{seq}/star", e.signedIn(e.deleteStar))

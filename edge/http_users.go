@@ -10,9 +10,11 @@ import (
 
 // userRoutes are the calls about oneself and others.
 func (e *Edge) userRoutes(mux *http.ServeMux) {
-	mux.Handle("GET /v1/me", e.signedIn(e.getMe))
+	mux.Handle("GET /v1/me", e.signedIn(etagged(e.getMe)))
 	mux.Handle("PATCH /v1/me", e.signedIn(e.patchMe))
-	mux.Handle("GET /v1/users/{id}", e.signedIn(e.getUser))
+	mux.Handle("DELETE /v1/me", e.signedIn(e.deleteMe))
+	mux.Handle("GET /v1/me/export", e.signedInWriting(e.getExport))
+	mux.Handle("GET /v1/users/{id}", e.signedIn(etagged(e.getUser)))
 	mux.Handle("GET /v1/blocks", e.signedIn(e.getBlocks))
 	mux.Handle("PUT /v1/blocks/{user}", e.signedIn(e.putBlock))
 	mux.Handle("DELETE /v1/blocks/{user}", e.signedIn(e.deleteBlock))
@@ -43,9 +45,23 @@ func (e *Edge) patchMe(r *http.Request, c caller) (int, any, error) {
 	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
+	if err := e.avatars.check(r.Context(), body.Avatar); err != nil {
+		return 0, nil, err
+	}
 	return e.ask(r, subjects.UsersUpdate, contract.UsersUpdateRequest{
 		User: c.user, Name: body.Name, About: body.About, Avatar: body.Avatar, Privacy: body.Privacy,
 	})
+}
+
+// deleteMe deletes the caller's account. Their own phone confirms it.
+func (e *Edge) deleteMe(r *http.Request, c caller) (int, any, error) {
+	var body struct {
+		Phone string `json:"phone"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return 0, nil, err
+	}
+	return e.done(r, subjects.UsersDelete, contract.UsersDeleteRequest{User: c.user, Phone: body.Phone})
 }
 
 func (e *Edge) postLookup(r *http.Request, c caller) (int, any, error) {

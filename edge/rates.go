@@ -3,7 +3,6 @@ package edge
 import (
 	"fmt"
 	"sync"
-	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
@@ -44,45 +43,29 @@ func (s *Session) rates() *bounds {
 // mostCallers is how many users' rates over HTTP are held at once; those used longest ago are let go of.
 const mostCallers = 1 << 14
 
-// What costs more than a request and is seldom wanted, by user and edge. An hour's worth may come at once.
-const (
-	avatarsPerHour = 20
-	exportsPerHour = 3
-)
-
-// callerBounds are what a user may do over HTTP in a time.
-type callerBounds struct {
-	*bounds
-	uploads, exports *rate.Limiter
-}
-
 // callers are the users who made requests over HTTP lately.
 type callers struct {
 	limits Limits
 
 	mu    sync.Mutex
-	users *lru.Cache[fabric.UserID, *callerBounds]
+	users *lru.Cache[fabric.UserID, *bounds]
 }
 
 func newCallers(l Limits) (*callers, error) {
-	users, err := lru.New[fabric.UserID, *callerBounds](mostCallers)
+	users, err := lru.New[fabric.UserID, *bounds](mostCallers)
 	if err != nil {
 		return nil, fmt.Errorf("a cache of %d: %w", mostCallers, err)
 	}
 	return &callers{limits: l, users: users}, nil
 }
 
-func (c *callers) of(u fabric.UserID) *callerBounds {
+func (c *callers) of(u fabric.UserID) *bounds {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b, ok := c.users.Get(u)
 	if !ok {
-		b = &callerBounds{bounds: newBounds(c.limits), uploads: hourly(avatarsPerHour), exports: hourly(exportsPerHour)}
+		b = newBounds(c.limits)
 		c.users.Add(u, b)
 	}
 	return b
-}
-
-func hourly(n int) *rate.Limiter {
-	return rate.NewLimiter(rate.Limit(float64(n)/time.Hour.Seconds()), n)
 }
