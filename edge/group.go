@@ -22,9 +22,6 @@ type group struct {
 	index    map[fabric.UserID]int
 	held     int // by those who are about to add somebody
 	ended    bool
-
-	// Who went lately, and by which record: a snapshot of a user's groups may be older than that.
-	gone map[fabric.UserID]uint64
 }
 
 // groupMember is a member of a group who is online here.
@@ -33,9 +30,6 @@ type groupMember struct {
 	from uint64 // the seq of the record that made them one: nothing before it is theirs to get
 	role fabric.Role
 }
-
-// mostGone bounds how many of those who went are remembered of a group.
-const mostGone = 1024
 
 // hold returns a group, followed from here on; release lets go of it.
 func (h *hub) hold(c fabric.ChannelID, settings fabric.Settings) (*group, error) {
@@ -81,19 +75,37 @@ func (h *hub) release(g *group) (ended bool) {
 	return true
 }
 
-// follow adds m to a group by what SQL or the log says of the membership, unless m is in it, or went by a later record.
+// follow adds m to a group by what SQL says of the membership, unless m is in it, or went by a later record.
 func (h *hub) follow(m *member, ms contract.Membership) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if m.left[ms.Channel].seen > ms.From {
+		return nil
+	}
+	return h.add(m, ms)
+}
+
+// followFrom adds m to a group from a record of its log on, unless m is in it, or has had it. What comes behind it in the
+// log is to be handed on: also the record by which m may have gone since.
+func (h *hub) followFrom(m *member, ms contract.Membership) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m.left[ms.Channel].had > ms.From {
+		return nil
+	}
+	return h.add(m, ms)
+}
+
+// add makes m a member of a group. mu is held.
+func (h *hub) add(m *member, ms contract.Membership) error {
 	if h.members[m.id] != m {
-		return nil // has left meanwhile
+		return nil // is here no more
 	}
 	g, err := h.groupOf(ms.Channel, ms.Settings)
 	if err != nil {
 		return err
 	}
-	if _, in := g.index[m.id]; in || g.gone[m.id] > ms.From {
-		h.release(g)
+	if _, in := g.index[m.id]; in {
 		return nil
 	}
 	g.index[m.id] = len(g.members)
@@ -106,15 +118,22 @@ func (h *hub) follow(m *member, ms contract.Membership) error {
 func (h *hub) unfollow(g *group, u fabric.UserID, seq uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if g.gone == nil || len(g.gone) >= mostGone {
-		g.gone = make(map[fabric.UserID]uint64)
-	}
-	g.gone[u] = seq
-	i, in := g.index[u]
-	if !in || g.members[i].from > seq {
+	m := h.members[u]
+	if m == nil {
 		return false
 	}
-	m := g.members[i].member
+	if m.left == nil {
+		m.left = make(map[fabric.ChannelID]left)
+	}
+	was := m.left[g.channel]
+	was.seen = max(was.seen, seq)
+	i, in := g.index[u]
+	if !in || g.members[i].from > seq {
+		m.left[g.channel] = was
+		return false
+	}
+	was.had = max(was.had, seq)
+	m.left[g.channel] = was
 	g.drop(m)
 	if j := slices.Index(m.groups, g); j >= 0 {
 		m.groups = slices.Delete(m.groups, j, j+1)

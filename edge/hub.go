@@ -28,15 +28,22 @@ type hub struct {
 // member is a user who is online here.
 type member struct {
 	id       fabric.UserID
-	sessions []*Session           // guarded by hub.mu; replaced, never changed in place
-	subs     []*nats.Subscription // guarded by hub.mu
-	groups   []*group             // guarded by hub.mu
+	sessions []*Session                // guarded by hub.mu; replaced, never changed in place
+	subs     []*nats.Subscription      // guarded by hub.mu
+	groups   []*group                  // guarded by hub.mu
+	left     map[fabric.ChannelID]left // groups that the user has left while here; guarded by hub.mu
 
 	loading sync.Mutex  // while the user's groups are asked for
 	loaded  bool        // guarded by loading
 	private atomic.Bool // what the user reads is nobody else's to know
 
 	tails map[fabric.ChannelID]*tail // owned by the live loop
+}
+
+// left is how a user who is here has left a group.
+type left struct {
+	seen uint64 // by which record, as far as one came by: what says that they are in the group may be older than that
+	had  uint64 // by which record that they were given: all up to it they have had
 }
 
 func newHub(nc *nats.Conn, edgeID string, live chan *nats.Msg) *hub {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"time"
 
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
@@ -89,7 +87,7 @@ func (l *live) came(rec msglog.Record, change fabric.MemberChange) {
 		if change.Event == fabric.MemberCreated && i == 0 {
 			as = fabric.RoleOwner
 		}
-		if err := l.edge.hub.follow(m, contract.Membership{Channel: rec.Channel, Role: as, From: rec.Seq}); err != nil {
+		if err := l.edge.hub.followFrom(m, contract.Membership{Channel: rec.Channel, Role: as, From: rec.Seq}); err != nil {
 			l.edge.log.Error("cannot add a member to a group", "channel", rec.Channel, "err", err)
 		}
 	}
@@ -153,8 +151,8 @@ func (l *live) deliverSelf(shard int, rec msglog.Record) {
 	}
 	switch change := b.channel(); change.Change {
 	case fabric.ChangeAdded:
-		if _, in := l.edge.hub.membership(change.Channel, u); !in {
-			l.edge.wg.Go(func() { l.joinLate(m, change.Channel) })
+		if _, in := l.edge.hub.membership(change.Channel, u); !in && change.Seq > 0 {
+			l.edge.wg.Go(func() { l.joinLate(m, change.Channel, change.Seq) })
 		}
 	case fabric.ChangeRemoved:
 		l.removedLate(change, u)
@@ -234,113 +232,4 @@ func (e *Edge) loadPrivacy(m *member) {
 		return
 	}
 	m.private.Store(!reply.ReadReceipts)
-}
-
-// joinLate makes a user a member who learned from their self channel that they are one: nobody else of the group is
-// here, or the record that says so was lost on the way. All of the group's log from that record on is theirs.
-func (l *live) joinLate(m *member, c fabric.ChannelID) {
-	e := l.edge
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		err := l.tryJoinLate(m, c)
-		if err == nil || e.ctx.Err() != nil || e.hub.memberOf(m.id) != m || fabric.CodeOf(err) == fabric.CodeForbidden {
-			return
-		}
-		e.log.Warn("cannot add a member to a group; trying again", "channel", c, "err", err)
-		select {
-		case <-time.After(wait):
-		case <-e.ctx.Done():
-			return
-		}
-	}
-}
-
-func (l *live) tryJoinLate(m *member, c fabric.ChannelID) error {
-	e := l.edge
-	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
-	defer cancel()
-	ms, err := service.Call[contract.Membership](ctx, e.nc, subjects.ChatsAccess, contract.ChatsAccessRequest{User: m.id, Channel: c})
-	if err != nil {
-		return err
-	}
-	g, err := e.hub.hold(c, ms.Settings)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if e.hub.unhold(g) {
-			l.do(e.ctx, func() { l.forgetGroup(g) })
-		}
-	}()
-	// The server knows of the subscription before the log's head is read: what lies behind that comes live.
-	if err := e.nc.FlushWithContext(ctx); err != nil {
-		return err
-	}
-	shard := subjects.Shard(c, e.cfg.Shards)
-	upto, err := e.reader.Head(ctx, subjects.MsgStream(shard))
-	if err != nil {
-		return err
-	}
-	var recs []msglog.Record
-	for after := ms.From - 1; ; {
-		for more := true; more && after < upto; {
-			var part []msglog.Record
-			if part, more, err = e.reader.Range(ctx, c, shard, after, upto, 1000); err != nil {
-				return err
-			}
-			recs = append(recs, part...)
-			if len(part) > 0 {
-				after = part[len(part)-1].Seq
-			}
-		}
-		after = max(after, upto)
-		behind := make(chan uint64, 1)
-		l.do(ctx, func() { behind <- l.admitLate(m, g, ms, recs, after) })
-		select {
-		case seq := <-behind:
-			if seq == 0 {
-				return nil
-			}
-			upto = seq
-		case <-ctx.Done():
-			return errors.Join(errJoinLate, ctx.Err())
-		}
-	}
-}
-
-var errJoinLate = errors.New("the live loop did not take a member in")
-
-// admitLate adds a member and hands them what they should have had, of which recs are all up to a seq. Where the group's
-// sessions have had more than that, it does nothing and returns up to where it must be read.
-func (l *live) admitLate(m *member, g *group, ms contract.Membership, recs []msglog.Record, upto uint64) uint64 {
-	hub := l.edge.hub
-	if _, in := hub.membership(ms.Channel, m.id); in {
-		return 0 // the record came meanwhile
-	}
-	t := l.tails[ms.Channel]
-	if t != nil && t.seq > upto {
-		return t.seq
-	}
-	if err := hub.follow(m, ms); err != nil {
-		l.edge.log.Error("cannot add a member to a group", "channel", ms.Channel, "err", err)
-		return 0
-	}
-	if _, in := hub.membership(ms.Channel, m.id); !in {
-		return 0 // and went again
-	}
-	shard := subjects.Shard(ms.Channel, len(l.seen))
-	if t == nil {
-		t = l.groupTail(g, shard, ms.From-1)
-		l.tails[ms.Channel] = t
-	}
-	for _, rec := range recs {
-		if rec.Seq > t.seq {
-			l.take(rec, nil)
-			continue
-		}
-		l.event = fabric.AppendMessageEvent(l.event[:0], rec.Channel, rec.Seq, rec.Prev, rec.At, rec.Payload)
-		for _, s := range hub.sessionsOf(m.id) {
-			s.message(shard, rec, l.event, false)
-		}
-	}
-	return 0
 }
