@@ -33,6 +33,7 @@ type presenceState struct {
 	written bool // what the bucket says, once writing is done
 	writing bool
 	leaving time.Time // when online ends, zero while a session is active
+	gone    bool      // the account was deleted: nobody is to know when they were last seen
 }
 
 func newPresence(e *Edge) *presence {
@@ -75,6 +76,15 @@ func (p *presence) sweep(now time.Time) {
 	}
 }
 
+// forget has u end without a last seen: their account was deleted.
+func (p *presence) forget(u fabric.UserID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if st := p.users[u]; st != nil {
+		st.gone = true
+	}
+}
+
 // endAll ends everybody's presence: the edge drains.
 func (p *presence) endAll() {
 	p.mu.Lock()
@@ -111,15 +121,19 @@ func (p *presence) write(st *presenceState) {
 		p.put(&nats.Msg{Subject: key, Data: []byte(`{"at":` + now + `}`)}, w)
 		return
 	}
-	// Last seen first: whoever sees the presence end can read it. The end carries it too, and saves the watchers the read.
-	lastSeen := &nats.Msg{Subject: subjects.KeySubject(subjects.BucketLastSeen, string(st.user)), Data: []byte(now)}
-	p.put(lastSeen, nobodyWaits{})
+	end := `{}`
+	if !st.gone {
+		// Last seen first: whoever sees the presence end can read it. The end carries it too, and saves the watchers the read.
+		lastSeen := &nats.Msg{Subject: subjects.KeySubject(subjects.BucketLastSeen, string(st.user)), Data: []byte(now)}
+		p.put(lastSeen, nobodyWaits{})
+		end = `{"last_seen":` + now + `}`
+	}
 	// What a bucket's purge is (ADR-8), with a lifetime of the marker (ADR-48), so that keys that never come again leave
 	// nothing behind.
 	p.put(&nats.Msg{
 		Subject: key,
 		Header:  nats.Header{"KV-Operation": {"PURGE"}, "Nats-Rollup": {"sub"}, "Nats-TTL": {"60s"}},
-		Data:    []byte(`{"last_seen":` + now + `}`),
+		Data:    []byte(end),
 	}, w)
 }
 

@@ -79,6 +79,9 @@ func (r *revoked) changed(entry jetstream.KeyValueEntry) {
 	if !ok {
 		return
 	}
+	if string(entry.Value()) == subjects.RevokedDeleted {
+		r.edge.presence.forget(user)
+	}
 	for _, s := range r.edge.hub.sessionsOf(user) {
 		if s.device == fabric.DeviceID(device) {
 			s.close(closeRevoked, "the device was revoked")

@@ -192,6 +192,9 @@ func Renewed(edge string) string { return "edge." + edge }
 // Revoked returns the key in the bucket of revoked devices.
 func Revoked(u fabric.UserID, d fabric.DeviceID) string { return string(u) + "." + string(d) }
 
+// RevokedDeleted is what stands there where the user's account was deleted; otherwise it is when the device was revoked.
+const RevokedDeleted = "deleted"
+
 // Buckets.
 const (
 	BucketFabric   = "FABRIC"   // what is fixed when the fabric is created: its id, its shard count

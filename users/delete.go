@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
@@ -15,6 +16,9 @@ import (
 
 // DeletedName is what a deleted account is called.
 const DeletedName = "Deleted account"
+
+// leaveAtOnce is how many groups somebody is taken out of at once.
+const leaveAtOnce = 16
 
 // delete answers weft.users.delete. The groups come first, since only a member can leave; then what is personal, in one
 // transaction; then the sessions. Where it fails on the way, asking again goes on with what is left.
@@ -28,10 +32,15 @@ func (r *Role) delete(ctx context.Context, req contract.UsersDeleteRequest) (str
 	if err != nil {
 		return none, fmt.Errorf("user %s: %w", u, err)
 	}
-	if typed, err := phone(req.Phone, true); err != nil || typed != p.Phone {
-		return none, fabric.Errorf(fabric.CodeForbidden, "phone: want your own, to confirm that the account is to be deleted")
+	if !p.Deleted { // else they have confirmed it, and have no phone any more
+		if typed, err := phone(req.Phone, true); err != nil || typed != p.Phone {
+			return none, fabric.Errorf(fabric.CodeForbidden, "phone: want your own, to confirm that the account is to be deleted")
+		}
 	}
 	if err := r.leaveGroups(ctx, u); err != nil {
+		return none, err
+	}
+	if err := r.purgeSelf(ctx, u); err != nil {
 		return none, err
 	}
 	devices, err := r.store.Erase(ctx, u, fabric.Millis(r.cfg.Now()))
@@ -39,15 +48,32 @@ func (r *Role) delete(ctx context.Context, req contract.UsersDeleteRequest) (str
 		return none, fmt.Errorf("erase %s: %w", u, err)
 	}
 	for _, d := range devices {
-		if err := r.tellRevoked(ctx, u, d); err != nil {
-			return none, err
+		if _, err := r.revoked.PutString(ctx, subjects.Revoked(u, d), subjects.RevokedDeleted); err != nil {
+			return none, fmt.Errorf("tell that device %s of %s is revoked: %w", d, u, err)
 		}
 	}
+	// Edges write no last seen for the sessions that end now.
 	if err := r.seen.Purge(ctx, string(u)); err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
 		return none, fmt.Errorf("when %s was last seen: %w", u, err)
 	}
 	r.log.Info("an account was deleted", "user", u)
 	return none, nil
+}
+
+// purgeSelf takes what the user's devices were told out of the log, and waits until the archive has what it had read of
+// it before: the rest is the database's to erase.
+func (r *Role) purgeSelf(ctx context.Context, u fabric.UserID) error {
+	self := fabric.Self(u)
+	shard := subjects.Shard(self, r.cfg.Shards)
+	stream, err := r.js.Stream(ctx, subjects.MsgStream(shard))
+	if err == nil {
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject(subjects.Log(self, shard)))
+	}
+	if err != nil {
+		return fmt.Errorf("purge the log of %s: %w", self, err)
+	}
+	_, err = service.CallRaw(ctx, r.nc, subjects.HistorySettle, contract.HistorySettleRequest{})
+	return err
 }
 
 // leaveGroups takes a user out of all groups. Where they are a group's only owner, whoever comes first after them in its
@@ -57,20 +83,25 @@ func (r *Role) leaveGroups(ctx context.Context, u fabric.UserID) error {
 	if err != nil {
 		return err
 	}
+	var group errgroup.Group
+	group.SetLimit(leaveAtOnce)
 	for _, m := range reply.Groups {
 		id, _ := m.Channel.Group() // a membership is in a group
-		g := contract.ChatsGroupRequest{User: u, Group: id}
-		err := r.leave(ctx, g)
-		if fabric.CodeOf(err) == fabric.CodeConflict {
-			if err = r.handOver(ctx, g); err == nil {
-				err = r.leave(ctx, g)
+		group.Go(func() error {
+			g := contract.ChatsGroupRequest{User: u, Group: id}
+			err := r.leave(ctx, g)
+			for try := 0; fabric.CodeOf(err) == fabric.CodeConflict && try < 3; try++ { // again where the heir left first
+				if err = r.handOver(ctx, g); err == nil {
+					err = r.leave(ctx, g)
+				}
 			}
-		}
-		if err != nil && fabric.CodeOf(err) != fabric.CodeForbidden { // forbidden: out already
-			return fmt.Errorf("leave group %s: %w", id, err)
-		}
+			if err != nil && fabric.CodeOf(err) != fabric.CodeForbidden { // forbidden: out already
+				return fmt.Errorf("leave group %s: %w", id, err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait() //nolint:wrapcheck // wrapped above
 }
 
 func (r *Role) leave(ctx context.Context, g contract.ChatsGroupRequest) error {

@@ -32,9 +32,11 @@ type Store interface {
 	// Change reads a user's profile, has change change it, and writes it, in one transaction; where change fails nothing is
 	// written. The error has CodeNotFound where there is no such user.
 	Change(ctx context.Context, u fabric.UserID, change func(*Profile) error) (Profile, error)
-	// Erase erases what is personal of a user: name, phone, about, picture, privacy, contacts, blocks, stars, devices. What
-	// they wrote stays, by a deleted account. It names the devices, which are revoked. The error has CodeNotFound where there
-	// is no such user.
+	// Erase erases what is personal of a user: name, phone, about, picture, privacy, contacts and blocks from either side,
+	// stars, what they deleted for themselves, how they want channels shown, which groups they were in, what their own
+	// devices were told, the names of these. What they wrote to others stays, by a deleted account; the phone is free for a
+	// new one. It names the devices, which are revoked, also where the user was erased before. The error has CodeNotFound
+	// where there is no such user.
 	Erase(ctx context.Context, u fabric.UserID, at int64) ([]fabric.DeviceID, error)
 	// ByPhones returns those users who have one of the phones, with it.
 	ByPhones(ctx context.Context, phones []string) ([]fabric.User, error)

@@ -162,11 +162,16 @@ func (s *DB) Erase(ctx context.Context, u fabric.UserID, at int64) (devices []fa
 			return err
 		}
 		for _, query := range []string{
-			`UPDATE devices SET name = '', platform = '', public_key = '', revoked_at = coalesce(revoked_at, created_at) WHERE user_id = ?1`,
-			`DELETE FROM contacts WHERE user_id = ?1 OR contact_id = ?1`,
-			`DELETE FROM blocks WHERE user_id = ?1 OR blocked_id = ?1`,
+			`UPDATE devices SET name = '', platform = '', public_key = '', revoked_at = coalesce(revoked_at, seen_at) WHERE user_id = ?1`,
+			`DELETE FROM contacts WHERE user_id = ?1`,
+			`DELETE FROM contacts WHERE contact_id = ?1`,
+			`DELETE FROM blocks WHERE user_id = ?1`,
+			`DELETE FROM blocks WHERE blocked_id = ?1`,
+			`DELETE FROM past_members WHERE user_id = ?1`,
+			`UPDATE members SET muted_until = 0, archived = 0, pinned = 0, marked_unread = 0 WHERE user_id = ?1`,
 			`DELETE FROM stars WHERE user_id = ?1`,
 			`DELETE FROM hidden WHERE user_id = ?1`,
+			`DELETE FROM messages WHERE log = (SELECT num FROM logs WHERE channel_id = 'u.' || ?1)`,
 		} {
 			if _, err := t.exec(ctx, query, string(u)); err != nil {
 				return err

@@ -15,6 +15,8 @@ CREATE TABLE blocks (
     PRIMARY KEY (user_id, blocked_id)
 );
 
+CREATE INDEX blocks_of ON blocks (blocked_id);
+
 CREATE TABLE contacts (
     user_id    text COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE, -- has in their contacts
     contact_id text COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,

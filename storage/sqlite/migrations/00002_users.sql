@@ -14,6 +14,8 @@ CREATE TABLE blocks (
     PRIMARY KEY (user_id, blocked_id)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX blocks_of ON blocks (blocked_id);
+
 CREATE TABLE contacts (
     user_id    TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE, -- has in their contacts
     contact_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
