@@ -1,5 +1,7 @@
 // Package client is Weft's SDK for Go: sign in over HTTP with API, then hold a Session, which is one device's live
-// connection and comes back by itself.
+// connection and comes back by itself. What is no talk (groups and their members, prefs, search, one's profile and whom one
+// knows) is Account's, over HTTP; what it changes comes to every session as an event. Package view, below, makes of a
+// channel's records what is to be shown.
 //
 //	api := client.API{URL: "https://weft.example"}
 //	grant, err := api.Token(ctx, client.SignIn{Phone: phone, Code: code, Device: client.NewDevice{Name: "laptop"}})
@@ -18,7 +20,7 @@
 //   - A call that waits for a reply (Send, History, Watch, …) outlives any number of disconnects: it is asked again after
 //     each, until it was answered, its context ends or the session does. A message keeps its cid all along, so it is in the
 //     channel's log once; past the server's dedupe window the session looks into the history for that cid before it
-//     sends again.
+//     sends again (but for changes of messages, which do no more twice than once).
 //   - A message comes once per session: what a resume brings twice is dropped by (channel, seq). What this session sent
 //     itself comes as Send's reply and not as an event.
 //   - Memory is bounded. Events wait in a channel with room for Options.Buffer of them; a full one stops the reading, so
