@@ -74,7 +74,7 @@ func (s *DB) Block(ctx context.Context, u, other fabric.UserID, on bool, at int6
 			return err
 		}
 		var there, n int
-		if err := t.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM users WHERE id = ?2), (SELECT count(*) FROM blocks WHERE user_id = ?1)`,
+		if err := t.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM users WHERE id = ?2), (SELECT count(*) FROM blocks WHERE user_id = ?1 AND blocked_id <> ?2)`,
 			string(u), string(other)).Scan(&there, &n); err != nil {
 			return fmt.Errorf("look for user: %w", err)
 		}
