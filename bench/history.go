@@ -212,14 +212,19 @@ func (run *historyRun) write(ctx context.Context) (err error) {
 			run.cfg.Note("%d of %d messages written to %s in %.0f s", past.seq, past.total, engine, time.Since(begun).Seconds())
 		}
 	}
+	for done := false; !done; { // no word is in it, but the index has to know that
+		if _, done, err = db.Index(ctx, 0, 10*pastBatch); err != nil {
+			return fmt.Errorf("bench: %w", err)
+		}
+	}
 	run.state.Messages, run.state.Others = run.cfg.Messages, run.cfg.Others
 	run.state.First, run.state.Last = past.first, past.prev[run.state.Channel]
 	run.cfg.Note("%d messages written to %s in %.1f s", past.total, engine, time.Since(begun).Seconds())
 	return nil
 }
 
-// restWithin is how long the server may be at work on its own after the past was filled in, as on an index.
-const restWithin = 30 * time.Minute
+// restWithin is how long the server may be at work on its own after its start.
+const restWithin = 5 * time.Minute
 
 // rest waits until the server has nothing to do.
 func (run *historyRun) rest(ctx context.Context) error {
