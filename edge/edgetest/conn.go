@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -178,6 +179,13 @@ func (c *Conn) Await(what string, is func(Object) bool) Object {
 			c.waiting = append(c.waiting, one)
 		}
 	}
+}
+
+// Came reports whether an object came that nobody has asked for, by when the server answers a ping.
+func (c *Conn) Came(is func(Object) bool) bool {
+	c.t.Helper()
+	c.Call("ping", nil)
+	return slices.ContainsFunc(c.waiting, is)
 }
 
 // Next returns what came next.
