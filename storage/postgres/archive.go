@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/history"
 )
 
 // knownLogs bounds how many channels' numbers are held in memory.
@@ -25,22 +26,22 @@ const knownLogs = 1 << 17
 // back whose messages this process will not bring again, and it is spread over a whole batch. A database that has gone
 // back nevertheless, to a backup or to a standby that had not got everything, is told by its position: going on would
 // leave a hole.
-func (s *DB) Archive(ctx context.Context, shard int, batch []fabric.Stored, upto uint64) error {
+func (s *DB) Archive(ctx context.Context, shard int, batch history.Batch, upto uint64) error {
 	var a *archive
-	err := s.ensureMonths(ctx, batch)
+	err := s.ensureMonths(ctx, batch.Messages)
 	for attempt := 1; err == nil && attempt <= 2; attempt++ {
 		err = s.do(ctx, func(ctx context.Context, tx pgx.Tx) error {
-			a = &archive{s: s, tx: tx, shard: shard, rest: batch}
+			a = &archive{s: s, tx: tx, shard: shard, rest: batch.Messages, changes: batch.Changes, disappear: batch.Disappear}
 			return a.run(ctx, upto)
 		})
 		if stateOf(err) != stateCheck || attempt == 2 {
 			break
 		}
 		s.forget() // a month's partition was detached: it gets a new one
-		err = s.ensureMonths(ctx, batch)
+		err = s.ensureMonths(ctx, batch.Messages)
 	}
 	if err != nil {
-		return fmt.Errorf("archive %d messages of shard %d: %w", len(batch), shard, err)
+		return fmt.Errorf("archive %d messages of shard %d: %w", len(batch.Messages), shard, err)
 	}
 	for c, l := range a.logs {
 		s.logs.Add(c, l.num)
@@ -52,7 +53,7 @@ func (s *DB) Archive(ctx context.Context, shard int, batch []fabric.Stored, upto
 }
 
 // ensureMonths makes the partitions that the batch needs.
-func (s *DB) ensureMonths(ctx context.Context, batch []fabric.Stored) error {
+func (s *DB) ensureMonths(ctx context.Context, batch []history.Archival) error {
 	var was month
 	for i := range batch {
 		if m := credible(batch[i].At); m != was {
@@ -74,11 +75,14 @@ type archive struct {
 	s        *DB
 	tx       pgx.Tx
 	shard    int
-	rest     []fabric.Stored           // what is not archived yet
+	rest     []history.Archival        // what is not archived yet
+	changes  []history.Change          // the same of changes
 	month    month                     // of the newest message in the shard
 	position int64                     // once it is committed
 	begun    []begun                   // months that begin in this batch
-	logs     map[fabric.ChannelID]*log // of the channels in rest
+	logs     map[fabric.ChannelID]*log // of the channels in it
+
+	disappear map[fabric.ChannelID]int
 }
 
 type begun struct {
@@ -89,9 +93,10 @@ type begun struct {
 // log is a channel's row in logs as this batch changes it.
 type log struct {
 	num   int64
-	first month // of the batch
-	head  *fabric.Stored
-	month month // of head
+	first month          // of the batch
+	head  *fabric.Stored // the newest message, nil for none
+	month month          // of head
+	last  uint64         // seq of the newest record
 }
 
 func (a *archive) run(ctx context.Context, upto uint64) error {
@@ -106,11 +111,20 @@ func (a *archive) run(ctx context.Context, upto uint64) error {
 	for len(a.rest) > 0 && int64(a.rest[0].Seq) <= position {
 		a.rest = a.rest[1:]
 	}
+	for len(a.changes) > 0 && int64(a.changes[0].Seq) <= position {
+		a.changes = a.changes[1:] // applying it again would undo what came behind it
+	}
+	if int64(upto) <= position {
+		a.disappear = nil
+	}
 	months := a.place()
 	if err := a.number(ctx); err != nil {
 		return err
 	}
 	if err := a.copy(ctx, months); err != nil {
+		return err
+	}
+	if err := a.apply(ctx); err != nil {
 		return err
 	}
 	a.position = max(int64(upto), position) // seqs < 2^48
@@ -148,14 +162,26 @@ func (a *archive) place() []month {
 			a.begun = append(a.begun, begun{at, int64(m.Seq)})
 		}
 		months[i] = a.month
-		l := a.logs[m.Channel]
-		if l == nil {
-			l = &log{first: a.month}
-			a.logs[m.Channel] = l
-		}
-		l.head, l.month = m, a.month
+		l := a.log(m.Channel)
+		l.head, l.month, l.last = &m.Stored, a.month, m.Seq
+	}
+	for i := range a.changes {
+		l := a.log(a.changes[i].Channel)
+		l.last = max(l.last, a.changes[i].Seq)
+	}
+	for c := range a.disappear {
+		a.log(c)
 	}
 	return months
+}
+
+func (a *archive) log(c fabric.ChannelID) *log {
+	l := a.logs[c]
+	if l == nil {
+		l = &log{first: max(a.month, firstMonth)}
+		a.logs[c] = l
+	}
+	return l
 }
 
 // number finds the channels' numbers, which they get with their first messages. Nobody else does that for a channel of
@@ -211,16 +237,24 @@ func (a *archive) copy(ctx context.Context, months []month) error {
 		return nil
 	}
 	_, err := a.tx.CopyFrom(ctx, pgx.Identifier{"messages"},
-		[]string{"month", "shard", "log", "seq", "prev", "at", "sender", "cid", "kind", "body"},
+		[]string{"month", "shard", "log", "seq", "prev", "at", "sender", "cid", "kind", "body", "only_sender", "expires_at"},
 		pgx.CopyFromSlice(len(a.rest), func(i int) ([]any, error) {
 			m := &a.rest[i]
 			return []any{int32(months[i]), int32(a.shard), a.logs[m.Channel].num, int64(m.Seq), int64(m.Prev), m.At,
-				stored(string(m.From)), stored(m.CID), stored(m.Kind), stored(string(m.Body))}, nil
+				stored(string(m.From)), stored(m.CID), stored(m.Kind), stored(string(m.Body)), m.Only, orNull(m.ExpiresAt)}, nil
 		}))
 	if err != nil {
 		return fmt.Errorf("copy messages: %w", err)
 	}
 	return nil
+}
+
+// orNull returns a time, NULL for none.
+func orNull(at int64) *int64 {
+	if at == 0 {
+		return nil
+	}
+	return &at
 }
 
 // stored is s as PostgreSQL takes it. What a client wrote is checked at the edge; yet one record that is not UTF-8 must
@@ -236,13 +270,26 @@ func stored(s string) string {
 func (a *archive) move(ctx context.Context) error {
 	var b pgx.Batch
 	if len(a.logs) > 0 {
-		nums, seqs, ats, months := make([]int64, 0, len(a.logs)), make([]int64, 0, len(a.logs)), make([]int64, 0, len(a.logs)), make([]month, 0, len(a.logs))
+		var nums, seqs, ats, lasts, others, otherLasts []int64
+		var months []month
 		for _, l := range a.logs {
-			nums, seqs, ats, months = append(nums, l.num), append(seqs, int64(l.head.Seq)), append(ats, l.head.At), append(months, l.month)
+			if l.head == nil {
+				others, otherLasts = append(others, l.num), append(otherLasts, int64(l.last))
+				continue
+			}
+			nums, seqs, ats, lasts = append(nums, l.num), append(seqs, int64(l.head.Seq)), append(ats, l.head.At), append(lasts, int64(l.last))
+			months = append(months, l.month)
 		}
-		b.Queue(`UPDATE logs SET head_seq = n.seq, head_at = n.at, head_month = n.month
-			FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[]) AS n (num, seq, at, month)
-			WHERE logs.num = n.num`, nums, seqs, ats, months)
+		b.Queue(`UPDATE logs SET head_seq = n.seq, head_at = n.at, head_month = n.month, last_seq = greatest(last_seq, n.last)
+			FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::integer[]) AS n (num, seq, at, last, month)
+			WHERE logs.num = n.num`, nums, seqs, ats, lasts, months)
+		if len(others) > 0 {
+			b.Queue(`UPDATE logs SET last_seq = greatest(last_seq, n.last)
+				FROM unnest($1::bigint[], $2::bigint[]) AS n (num, last) WHERE logs.num = n.num`, others, otherLasts)
+		}
+	}
+	for c, seconds := range a.disappear {
+		b.Queue(`UPDATE logs SET disappear = $2 WHERE num = $1`, a.logs[c].num, seconds)
 	}
 	for _, m := range a.begun {
 		b.Queue(`INSERT INTO months (shard, first_seq, month) VALUES ($1, $2, $3)`, a.shard, m.first, m.month)

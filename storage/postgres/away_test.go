@@ -28,7 +28,7 @@ func calls(ctx context.Context, s *postgres.DB, u fabric.UserID) map[string]func
 		"Page":     func() error { _, err := s.Page(ctx, c, 0, nil, 10); return err },
 		"List":     func() error { _, err := s.List(ctx, u, chats.Place{}, 10); return err },
 		"User":     func() error { _, err := s.User(ctx, u); return err },
-		"Rename":   func() error { _, err := s.Rename(ctx, u, "new"); return err },
+		"Rename":   func() error { _, err := s.Change(ctx, u, func(*users.Profile) error { return nil }); return err },
 		"SaveCode": func() error { return s.SaveCode(ctx, users.Code{Phone: "+49", Hash: auth.Hash{}, ExpiresAt: 1}) },
 		"TryCode":  func() error { return s.TryCode(ctx, "+49", auth.Hash{}, 1, 3) },
 		"OpenDirect": func() error {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -38,12 +39,12 @@ func (s *DB) OpenDirect(ctx context.Context, c fabric.ChannelID, a, b fabric.Use
 
 // List implements chats.Store.
 func (s *DB) List(ctx context.Context, u fabric.UserID, before chats.Place, limit int) ([]chats.Entry, error) {
-	return rows(ctx, s, queryList, scanEntry, u, before.At, before.Channel, limit)
+	return rows(ctx, s, queryList, scanEntry, u, before.At, before.Channel, limit, now())
 }
 
 // Entry implements chats.Store.
 func (s *DB) Entry(ctx context.Context, u fabric.UserID, c fabric.ChannelID) (chats.Entry, error) {
-	found, err := rows(ctx, s, queryEntry, scanEntry, u, 0, "", 1, c)
+	found, err := rows(ctx, s, queryEntry, scanEntry, u, 0, "", 1, now(), c)
 	if err != nil {
 		return chats.Entry{}, err
 	}
@@ -111,6 +112,9 @@ func (s *DB) Standings(ctx context.Context, u fabric.UserID, channels []fabric.C
 	return standings, err
 }
 
+// now is the time by which what disappears is gone.
+func now() int64 { return fabric.Millis(time.Now()) }
+
 // Unread implements chats.Store.
 func (s *DB) Unread(ctx context.Context, c fabric.ChannelID, u fabric.UserID, after uint64, most int) (int, error) {
 	seq := int64(min(after, mostSeq)) // seqs < 2^48
@@ -118,7 +122,7 @@ func (s *DB) Unread(ctx context.Context, c fabric.ChannelID, u fabric.UserID, af
 	if err != nil || !ok || p.head <= seq {
 		return 0, err
 	}
-	n, err := rows(ctx, s, queryUnread, pgx.RowTo[int], p.num, p.month, seq, u, most)
+	n, err := rows(ctx, s, queryUnread, pgx.RowTo[int], p.num, p.month, seq, u, most, now())
 	if err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/history"
 )
 
 // mostSeq is above every seq.
@@ -35,13 +37,15 @@ func (s *DB) Archived(ctx context.Context, shards int) (fabric.Position, error) 
 }
 
 // Heads implements history.Store.
-func (s *DB) Heads(ctx context.Context, channels []fabric.ChannelID) (map[fabric.ChannelID]uint64, error) {
-	heads := make(map[fabric.ChannelID]uint64, len(channels))
+func (s *DB) Heads(ctx context.Context, channels []fabric.ChannelID) (map[fabric.ChannelID]history.Head, error) {
+	heads := make(map[fabric.ChannelID]history.Head, len(channels))
 	_, err := rows(ctx, s, queryHeads, func(r pgx.CollectableRow) (struct{}, error) {
 		var c fabric.ChannelID
 		var seq int64
-		err := r.Scan(&c, &seq)
-		heads[c] = uint64(seq)
+		var h history.Head
+		err := r.Scan(&c, &seq, &h.Disappear)
+		h.Seq = uint64(seq)
+		heads[c] = h
 		return struct{}{}, err
 	}, channels)
 	if err != nil {
@@ -53,6 +57,7 @@ func (s *DB) Heads(ctx context.Context, channels []fabric.ChannelID) (map[fabric
 // logPlace is where the messages of a channel are.
 type logPlace struct {
 	num         int64
+	shard       int
 	first, last month
 	head        int64 // seq of the newest
 	month       month // of the seq that was asked for
@@ -61,7 +66,7 @@ type logPlace struct {
 // place returns where the messages of c are; ok is false where it has none.
 func (s *DB) place(ctx context.Context, c fabric.ChannelID, seq int64) (p logPlace, ok bool, err error) {
 	found, err := rows(ctx, s, queryPlace, func(r pgx.CollectableRow) (p logPlace, err error) {
-		err = r.Scan(&p.num, &p.first, &p.last, &p.head, &p.month)
+		err = r.Scan(&p.num, &p.shard, &p.first, &p.last, &p.head, &p.month)
 		return p, err
 	}, c, seq)
 	if err != nil || len(found) == 0 {
@@ -72,38 +77,80 @@ func (s *DB) place(ctx context.Context, c fabric.ChannelID, seq int64) (p logPla
 	return p, true, nil
 }
 
+// seqArg is a seq as the database takes it.
+func seqArg(seq uint64) int64 { return int64(min(seq, mostSeq)) } // seqs < 2^48
+
 // Page implements history.Store.
-func (s *DB) Page(ctx context.Context, c fabric.ChannelID, before uint64, after *uint64, limit int) ([]fabric.Stored, error) {
-	bound := int64(mostSeq) // seqs < 2^48
+func (s *DB) Page(ctx context.Context, v history.View, before uint64, after *uint64, limit int) ([]history.Shown, error) {
+	bound := int64(mostSeq)
 	switch {
 	case after != nil:
-		bound = int64(min(*after, mostSeq))
+		bound = seqArg(*after)
 	case before > 0:
-		bound = int64(min(before, mostSeq))
+		bound = seqArg(before)
 	}
-	p, ok, err := s.place(ctx, c, bound)
+	p, ok, err := s.place(ctx, v.Channel, bound)
 	if err != nil || !ok {
 		return nil, err
 	}
-	scan := func(r pgx.CollectableRow) (fabric.Stored, error) { return scanMessage(r, c) }
-	var page []fabric.Stored
-	for _, w := range p.windows(after != nil) {
-		query := queryBefore
-		if after != nil {
-			query = queryAfter
-		}
-		more, err := rows(ctx, s, query, scan, p.num, w[0], w[1], bound, limit-len(page))
-		if err != nil {
-			return nil, fmt.Errorf("page of %s: %w", c, err)
-		}
-		if page = append(page, more...); len(page) >= limit {
-			break
-		}
+	page, err := s.read(ctx, p, v, after != nil, bound, mostSeq, limit)
+	if err != nil {
+		return nil, err
 	}
 	if after == nil {
 		slices.Reverse(page)
 	}
 	return page, nil
+}
+
+// read returns up to limit messages, upwards after bound and up to upto, or downwards before bound.
+func (s *DB) read(ctx context.Context, p logPlace, v history.View, up bool, bound, upto int64, limit int) (page []history.Shown, err error) {
+	query, args := queryBefore, []any{}
+	if up {
+		query, args = queryAfter, []any{upto}
+	}
+	for _, w := range p.windows(up) {
+		more, err := rows(ctx, s, query, scanShown(v.Channel),
+			append([]any{p.num, w[0], w[1], bound, limit - len(page), seqArg(v.From), v.User, v.Now}, args...)...)
+		if err != nil {
+			return nil, fmt.Errorf("page of %s: %w", v.Channel, err)
+		}
+		if page = append(page, more...); len(page) >= limit {
+			break
+		}
+	}
+	return page, nil
+}
+
+// Message implements history.Store.
+func (s *DB) Message(ctx context.Context, v history.View, seq uint64) (m history.Shown, ok bool, err error) {
+	found, err := rows(ctx, s, queryMessage, scanShown(v.Channel), v.Channel, v.User, v.Now, seqArg(v.From), seqArg(seq))
+	if err != nil || len(found) == 0 {
+		return m, false, err
+	}
+	return found[0], true, nil
+}
+
+// Records implements history.Store.
+func (s *DB) Records(ctx context.Context, v history.View, after, upto uint64, limit int) ([]history.Shown, error) {
+	p, ok, err := s.place(ctx, v.Channel, seqArg(after))
+	if err != nil || !ok {
+		return nil, err
+	}
+	msgs, err := s.read(ctx, p, v, true, seqArg(after), seqArg(upto), limit)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := rows(ctx, s, queryChanges, scanShown(v.Channel), p.num, seqArg(after), seqArg(v.From), seqArg(upto), v.User, limit)
+	if err != nil {
+		return nil, fmt.Errorf("records of %s: %w", v.Channel, err)
+	}
+	if len(changes) == 0 {
+		return msgs, nil
+	}
+	msgs = append(msgs, changes...)
+	slices.SortFunc(msgs, func(a, b history.Shown) int { return cmp.Compare(a.Seq, b.Seq) })
+	return msgs[:min(limit, len(msgs))], nil
 }
 
 // windows returns the first and last months in which to look for messages from p.month on, upwards or downwards: that
@@ -124,32 +171,111 @@ func (p logPlace) windows(up bool) [][2]month {
 	return [][2]month{{near, p.month}, {p.first, near.before()}}
 }
 
-func scanMessage(r pgx.CollectableRow, c fabric.ChannelID) (fabric.Stored, error) {
-	m := fabric.Stored{Channel: c}
-	var seq, prev int64
-	err := r.Scan(&seq, &prev, &m.At, &m.From, &m.CID, &m.Kind, (*[]byte)(&m.Body))
-	m.Seq, m.Prev = uint64(seq), uint64(prev)
-	return m, err
+// shownRow is what a message's row is scanned into.
+type shownRow struct {
+	seq, prev int64
+	history.Shown
+}
+
+func (m *shownRow) into() []any {
+	return []any{
+		&m.seq, &m.prev, &m.At, &m.From, &m.CID, &m.Kind, (*[]byte)(&m.Body), &m.Only, &m.EditedAt, &m.DeletedAt, &m.ExpiresAt,
+	}
+}
+
+func (m *shownRow) shown() history.Shown {
+	m.Seq, m.Prev = uint64(m.seq), uint64(m.prev)
+	return m.Shown
+}
+
+func scanShown(c fabric.ChannelID) func(pgx.CollectableRow) (history.Shown, error) {
+	return func(r pgx.CollectableRow) (history.Shown, error) {
+		var m shownRow
+		m.Channel = c
+		err := r.Scan(m.into()...)
+		return m.shown(), err
+	}
+}
+
+// Decorate implements history.Store.
+func (s *DB) Decorate(ctx context.Context, v history.View, msgs []history.Shown) error {
+	if len(msgs) == 0 {
+		return nil
+	}
+	at := make(map[int64]*history.Shown, len(msgs))
+	seqs := make([]int64, len(msgs))
+	for i := range msgs {
+		seqs[i] = int64(msgs[i].Seq)
+		at[seqs[i]] = &msgs[i]
+	}
+	if _, err := rows(ctx, s, queryReactions, func(r pgx.CollectableRow) (struct{}, error) {
+		var target int64
+		var one history.Reaction
+		var u fabric.UserID
+		if err := r.Scan(&target, &one.Emoji, &u, &one.Count, &one.Mine); err != nil {
+			return struct{}{}, err
+		}
+		m := at[target]
+		if n := len(m.Reactions); n == 0 || m.Reactions[n-1].Emoji != one.Emoji {
+			m.Reactions = append(m.Reactions, one)
+		}
+		last := &m.Reactions[len(m.Reactions)-1]
+		last.Users = append(last.Users, u)
+		return struct{}{}, nil
+	}, v.Channel, seqs, v.User, history.ReactionUsers); err != nil {
+		return fmt.Errorf("reactions: %w", err)
+	}
+	_, err := rows(ctx, s, queryNoted, func(r pgx.CollectableRow) (struct{}, error) {
+		var target int64
+		var starred, pinned bool
+		if err := r.Scan(&target, &starred, &pinned); err != nil {
+			return struct{}{}, err
+		}
+		at[target].Starred, at[target].Pinned = starred, pinned
+		return struct{}{}, nil
+	}, v.Channel, seqs, v.User)
+	if err != nil {
+		return fmt.Errorf("stars and pins: %w", err)
+	}
+	return nil
 }
 
 // News implements history.Store.
-func (s *DB) News(ctx context.Context, u fabric.UserID, from fabric.Position, start fabric.ChannelID, limit int) ([]fabric.ChannelID, error) {
+func (s *DB) News(ctx context.Context, u fabric.UserID, from fabric.Position, start fabric.ChannelID, limit int) ([]history.Span, bool, error) {
 	seqs := make([]int64, len(from))
 	for i, seq := range from {
-		seqs[i] = int64(min(seq, mostSeq))
+		seqs[i] = seqArg(seq)
 	}
-	news, err := rows(ctx, s, queryNews, pgx.RowTo[fabric.ChannelID], u, start, seqs, limit)
-	if err != nil {
-		return nil, fmt.Errorf("channels of %s with news: %w", u, err)
-	}
-	return news, nil
+	return s.wholeSpans(ctx, queryNews, u, start, limit, seqs)
 }
 
-// ChannelsOf implements history.Store.
-func (s *DB) ChannelsOf(ctx context.Context, u fabric.UserID, start fabric.ChannelID, limit int) ([]fabric.ChannelID, error) {
-	all, err := rows(ctx, s, queryChannelsOf, pgx.RowTo[fabric.ChannelID], u, start, limit)
-	if err != nil {
-		return nil, fmt.Errorf("channels of %s: %w", u, err)
+// Spans implements history.Store.
+func (s *DB) Spans(ctx context.Context, u fabric.UserID, start fabric.ChannelID, limit int) ([]history.Span, bool, error) {
+	return s.wholeSpans(ctx, querySpans, u, start, limit)
+}
+
+// wholeSpans runs a query of spans until it ends with all of a channel's.
+func (s *DB) wholeSpans(ctx context.Context, query string, u fabric.UserID, start fabric.ChannelID, limit int, args ...any) (list []history.Span, more bool, err error) {
+	for n := limit + 1; ; n *= 2 {
+		list, err = rows(ctx, s, query, func(r pgx.CollectableRow) (sp history.Span, err error) {
+			var from, upto int64
+			err = r.Scan(&sp.Channel, &from, &upto)
+			sp.From, sp.Upto = uint64(from), uint64(upto)
+			return sp, err
+		}, append([]any{u, start, n}, args...)...)
+		if err != nil {
+			return nil, false, fmt.Errorf("spans of %s: %w", u, err)
+		}
+		if len(list) < n {
+			return list, false, nil
+		}
+		// The last channel may have more: it is left for the next time, unless there is no other.
+		end := len(list)
+		for end > 0 && list[end-1].Channel == list[len(list)-1].Channel {
+			end--
+		}
+		if end > 0 {
+			return list[:end], true, nil
+		}
 	}
-	return all, nil
 }

@@ -51,10 +51,11 @@ const (
 	queryBlocked      = `SELECT EXISTS (SELECT 1 FROM blocks WHERE user_id = $1 AND blocked_id = $2)`
 	queryReadReceipts = `SELECT show_read FROM users WHERE id = $1`
 
-	// $1 are users, $2 is who wants to add them.
+	// $1 are users, $2 is who wants to add them. OFFSET 0: each user's rows are looked up by key. As a join, all who have
+	// blocked or know $2 would be read, which may be half the world.
 	queryMayAdd = `SELECT u.id FROM users u
 		WHERE u.id = ANY($1) AND u.deleted_at IS NULL
-			AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.user_id = u.id AND b.blocked_id = $2)
+			AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.user_id = u.id AND b.blocked_id = $2 OFFSET 0)
 			AND (u.may_group = 'all' OR u.may_group = 'contacts'
-				AND EXISTS (SELECT 1 FROM contacts c WHERE c.user_id = u.id AND c.contact_id = $2))`
+				AND EXISTS (SELECT 1 FROM contacts c WHERE c.user_id = u.id AND c.contact_id = $2 OFFSET 0))`
 )

@@ -146,27 +146,16 @@ func (s *DB) User(ctx context.Context, u fabric.UserID) (fabric.User, error) {
 		return fabric.User{}, err
 	}
 	if len(found) == 0 {
-		return fabric.User{}, fabric.Errorf(fabric.CodeNotFound, "there is no such user")
+		return fabric.User{}, errNoUser
 	}
 	return found[0], nil
 }
 
-func scanUser(r pgx.CollectableRow) (u fabric.User, err error) {
-	err = r.Scan(&u.ID, &u.Name, &u.Phone)
-	return u, err
-}
+var errNoUser = fabric.Errorf(fabric.CodeNotFound, "there is no such user")
 
-// Rename implements users.Store.
-func (s *DB) Rename(ctx context.Context, u fabric.UserID, name string) (fabric.User, error) {
-	user := fabric.User{ID: u, Name: name}
-	err := s.do(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, `UPDATE users SET name = $1 WHERE id = $2 RETURNING phone`, name, u).Scan(&user.Phone)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return fabric.Errorf(fabric.CodeNotFound, "there is no such user")
-		}
-		return err
-	})
-	return user, err
+func scanUser(r pgx.CollectableRow) (u fabric.User, err error) {
+	err = r.Scan(&u.ID, &u.Name, &u.Phone, &u.About, &u.Avatar, &u.Deleted)
+	return u, err
 }
 
 // ByPhones implements users.Store.
