@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/weft-im/weft/history"
+	"github.com/weft-im/weft/storage/postgres"
 	"github.com/weft-im/weft/storage/sqlite"
 )
 
@@ -19,7 +20,7 @@ type database interface {
 func openDatabase(ctx context.Context, url, file string) (db database, engine string, err error) {
 	if url != "" {
 		engine = "PostgreSQL"
-		return nil, "", fmt.Errorf("bench: --postgres is not there yet")
+		db, err = postgres.Open(ctx, url)
 	} else {
 		engine = "SQLite"
 		db, err = sqlite.Open(ctx, file)
