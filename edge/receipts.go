@@ -39,6 +39,7 @@ type mark struct {
 	want    fabric.Receipt // what the user's devices say
 	stored  fabric.Receipt // what the stream is known to hold
 	by      *Session       // who acked last: it need not be told
+	told    uint64         // what the user's sessions here were told was read
 	loaded  bool
 	queued  bool // in due
 	writing bool
@@ -441,7 +442,9 @@ func (rs *receipts) learn(c fabric.ChannelID, marks fabric.Receipt) (by *Session
 		rs.queue(mk)
 		return nil, false, true
 	}
-	readRose = marks.Read > mk.stored.Read || mk.writing
+	// Not by what is stored: of a write of our own that is known before it comes here.
+	readRose = marks.Read > mk.told
+	mk.told = max(mk.told, marks.Read)
 	if marks == mk.want || mk.writing {
 		by = mk.by
 	}
