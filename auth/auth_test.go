@@ -24,6 +24,32 @@ func keys(t testing.TB) *auth.Keys {
 	return k
 }
 
+// Who joins a fabric takes its keys, and makes none.
+func TestReadKeys(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := auth.ReadKeys(dir); err == nil || !strings.Contains(err.Error(), "want the fabric's keys folder") {
+		t.Errorf("an empty folder: %v", err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+		t.Errorf("it was written into: %v, %v", files, err)
+	}
+	made, err := auth.OpenKeys(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := auth.ReadKeys(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := made.Issuer().Issue(fabric.NewUserID(), fabric.NewDeviceID(), "", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read.Verifier().Verify(token); err != nil {
+		t.Errorf("a token by the same keys: %v", err)
+	}
+}
+
 func TestKeysAreMadeOnceAndKeptSecret(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
 	first, err := auth.OpenKeys(dir)

@@ -48,6 +48,26 @@ func OpenKeys(dir string) (*Keys, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make keys folder: %w", err)
 	}
+	k, err := loadKeys(dir, openKey)
+	if err != nil {
+		return nil, err
+	}
+	return k, k.writeCreds()
+}
+
+// ReadKeys is OpenKeys for a folder that must have the keys already: those of a fabric that this process joins. It
+// changes nothing in it.
+func ReadKeys(dir string) (*Keys, error) {
+	return loadKeys(dir, func(path string, _ func() (nkeys.KeyPair, error)) (nkeys.KeyPair, error) {
+		pair, err := readKey(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%s is not there: want the fabric's keys folder, the one that its first process made", path)
+		}
+		return pair, err
+	})
+}
+
+func loadKeys(dir string, load func(path string, makeKey func() (nkeys.KeyPair, error)) (nkeys.KeyPair, error)) (*Keys, error) {
 	k := &Keys{dir: dir}
 	for _, f := range []struct {
 		name string
@@ -61,22 +81,25 @@ func OpenKeys(dir string) (*Keys, error) {
 		{signingSeed, nkeys.CreateAccount, &k.signing},
 	} {
 		var err error
-		if *f.into, err = openKey(filepath.Join(dir, f.name), f.make); err != nil {
+		if *f.into, err = load(filepath.Join(dir, f.name), f.make); err != nil {
 			return nil, err
 		}
 	}
-	if err := k.claim(); err != nil {
-		return nil, err
-	}
-	return k, k.writeCreds()
+	return k, k.claim()
 }
 
 // openKey reads a key pair from its seed's file, or makes both.
 func openKey(path string, makeKey func() (nkeys.KeyPair, error)) (nkeys.KeyPair, error) {
+	pair, err := readKey(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newKey(path, makeKey)
+	}
+	return pair, err
+}
+
+func readKey(path string) (nkeys.KeyPair, error) {
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return newKey(path, makeKey)
 	case err != nil:
 		return nil, fmt.Errorf("key %s: %w", path, err)
 	case info.Mode().Perm()&0o077 != 0:
