@@ -1,6 +1,7 @@
 package natsconfig
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,14 +15,14 @@ import (
 	"github.com/weft-im/weft/subjects"
 )
 
-// FabricConfig is what a fabric's streams and buckets are made from.
+// FabricConfig is what a fabric's streams and buckets are made from. What is 0 stays as it is on a fabric that is there.
 type FabricConfig struct {
 	// Shards is how many streams hold the logs. It is fixed when the fabric is created: a later value is ignored in
 	// favour of the one in the bucket. 0 means 1.
 	Shards   int
-	Replicas int           // of every stream; 0 means 1
-	Window   time.Duration // how long the logs keep a message (SQL keeps all); 0 means DefaultWindow
-	Dedupe   time.Duration // how long a resend is known by its id; 0 means DefaultDedupe
+	Replicas int           // of every stream; at first 1
+	Window   time.Duration // how long the logs keep a message (SQL keeps all); at first DefaultWindow
+	Dedupe   time.Duration // how long a resend is known by its id; at first DefaultDedupe
 }
 
 // Defaults and lifetimes.
@@ -53,14 +54,9 @@ func Provision(ctx context.Context, js jetstream.JetStream, cfg FabricConfig) (F
 	if cfg.Shards < 0 || cfg.Shards > fabric.MaxShards {
 		return Fabric{}, fmt.Errorf("shards: want 1 to %d, got %d", fabric.MaxShards, cfg.Shards)
 	}
-	if cfg.Replicas == 0 {
-		cfg.Replicas = 1
-	}
-	if cfg.Window == 0 {
-		cfg.Window = DefaultWindow
-	}
-	if cfg.Dedupe == 0 {
-		cfg.Dedupe = DefaultDedupe
+	cfg, err := cfg.completed(ctx, js)
+	if err != nil {
+		return Fabric{}, err
 	}
 	if err := provisionBuckets(ctx, js, cfg); err != nil {
 		return Fabric{}, err
@@ -77,6 +73,23 @@ func Provision(ctx context.Context, js jetstream.JetStream, cfg FabricConfig) (F
 		}
 	}
 	return f, nil
+}
+
+// completed returns cfg with what it leaves open as it is in the first log or, where there is none yet, by default: one
+// process of many must not take back what an operator has set.
+func (cfg FabricConfig) completed(ctx context.Context, js jetstream.JetStream) (FabricConfig, error) {
+	now := jetstream.StreamConfig{Replicas: 1, MaxAge: DefaultWindow, Duplicates: DefaultDedupe}
+	s, err := js.Stream(ctx, subjects.MsgStream(0))
+	switch {
+	case err == nil:
+		now = s.CachedInfo().Config
+	case !errors.Is(err, jetstream.ErrStreamNotFound):
+		return cfg, fmt.Errorf("stream %s: %w", subjects.MsgStream(0), err)
+	}
+	cfg.Replicas = cmp.Or(cfg.Replicas, now.Replicas)
+	cfg.Window = cmp.Or(cfg.Window, now.MaxAge)
+	cfg.Dedupe = cmp.Or(cfg.Dedupe, now.Duplicates)
+	return cfg, nil
 }
 
 // identify reads the fabric's id and shard count, or fixes them if this is the first start.
@@ -105,12 +118,17 @@ func identify(ctx context.Context, js jetstream.JetStream, cfg FabricConfig) (Fa
 	if err != nil {
 		return Fabric{}, err
 	}
+	shards, err := parseShards(text)
+	return Fabric{ID: id, Shards: shards, Dedupe: cfg.Dedupe}, err
+}
+
+func parseShards(text string) (int, error) {
 	shards, err := strconv.Atoi(text)
 	if err != nil || shards < 1 || shards > fabric.MaxShards {
-		return Fabric{}, fmt.Errorf("the fabric's shard count in bucket %s is %q: want 1 to %d",
+		return 0, fmt.Errorf("the fabric's shard count in bucket %s is %q: want 1 to %d",
 			subjects.BucketFabric, text, fabric.MaxShards)
 	}
-	return Fabric{ID: id, Shards: shards, Dedupe: cfg.Dedupe}, nil
+	return shards, nil
 }
 
 func logStream(shard int, cfg FabricConfig) jetstream.StreamConfig {

@@ -2,7 +2,10 @@ package natsconfig_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +26,73 @@ func TestProvisionTwiceKeepsTheFabric(t *testing.T) {
 	}
 	if again.ID != n.Fabric.ID || again.Shards != 3 {
 		t.Errorf("second start found %+v, want the first one's %+v: id and shards are fixed", again, n.Fabric)
+	}
+}
+
+// What an operator has set stays, unless a process is told otherwise.
+func TestProvisionKeepsWhatIsLeftOpen(t *testing.T) {
+	first := natsconfig.FabricConfig{Window: 48 * time.Hour, Dedupe: 5 * time.Minute}
+	n := weftest.StartNATS(t, first)
+	js := n.JetStream(t)
+	for _, tc := range []struct{ again, want natsconfig.FabricConfig }{
+		{natsconfig.FabricConfig{}, first},
+		{natsconfig.FabricConfig{Window: time.Hour}, natsconfig.FabricConfig{Window: time.Hour, Dedupe: 5 * time.Minute}},
+	} {
+		f, err := natsconfig.Provision(t.Context(), js, tc.again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := js.Stream(t.Context(), subjects.MsgStream(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		is := s.CachedInfo().Config
+		if is.MaxAge != tc.want.Window || is.Duplicates != tc.want.Dedupe || f.Dedupe != tc.want.Dedupe {
+			t.Errorf("provisioned again with %+v: window %s, dedupe %s, told %s; want %+v", tc.again, is.MaxAge, is.Duplicates, f.Dedupe, tc.want)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	srv, err := natsconfig.Start(natsconfig.ServerConfig{Listen: "127.0.0.1:0", StoreDir: t.TempDir(), SyncInterval: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	js := (&weftest.NATS{Server: srv, URL: srv.ClientURL()}).JetStream(t)
+	find := func() (natsconfig.Fabric, []string) {
+		t.Helper()
+		f, err := natsconfig.Find(t.Context(), js)
+		var missing natsconfig.Missing
+		if err != nil && !errors.As(err, &missing) {
+			t.Fatal(err)
+		}
+		return f, missing
+	}
+	if _, missing := find(); !slices.Contains(missing, "bucket FABRIC") || !slices.Contains(missing, "stream MSG_0") || !slices.Contains(missing, "object store AVATARS") {
+		t.Errorf("on an empty server there is no %q", missing)
+	}
+	made, err := natsconfig.Provision(t.Context(), js, natsconfig.FabricConfig{Shards: 2, Dedupe: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, missing := find(); f != made || missing != nil {
+		t.Errorf("found %+v without %q, want %+v", f, missing, made)
+	}
+	s, err := js.Stream(t.Context(), subjects.MsgStream(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := s.CachedInfo().Config
+	cfg.AllowDirect = false
+	if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), subjects.RcptStream(0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, missing := find(); len(missing) != 2 || missing[0] != "stream RCPT_0" || !strings.Contains(missing[1], "MSG_1 that takes direct gets") {
+		t.Errorf("there is no %q", missing)
 	}
 }
 
