@@ -1,6 +1,7 @@
 package weftest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -248,8 +250,60 @@ func (p *PostgresServer) running() bool {
 // Stop ends the server in good order; who is connected is sent away.
 func (p *PostgresServer) Stop() error { return p.end(syscall.SIGINT) }
 
-// Kill ends the server as a crash would (SIGKILL).
-func (p *PostgresServer) Kill() error { return p.end(syscall.SIGKILL) }
+// Kill ends the server as a crash of its machine would (SIGKILL): the server's own processes with it, which else would
+// serve those who are connected until they notice.
+func (p *PostgresServer) Kill() error {
+	p.mu.Lock()
+	var children []int
+	if p.proc != nil {
+		children = childrenOf(p.proc.Process.Pid)
+	}
+	p.mu.Unlock()
+	err := p.end(syscall.SIGKILL)
+	for _, pid := range children {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // one that has ended already is what is wanted
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if alive := slices.ContainsFunc(children, func(pid int) bool { return !ended(pid) }); !alive {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return errors.Join(err, errors.New("processes of a killed postgres live on"))
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// childrenOf returns the processes that a process has started, as /proc tells: proc(5), stat, ppid.
+func childrenOf(parent int) (pids []int) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil
+	}
+	for _, path := range stats {
+		if f := statOf(path); len(f) > 1 && f[1] == strconv.Itoa(parent) {
+			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// ended reports whether a process is no more, or only a name that nobody has asked for yet.
+func ended(pid int) bool {
+	f := statOf(fmt.Sprintf("/proc/%d/stat", pid))
+	return len(f) == 0 || f[0] == "Z" || f[0] == "X"
+}
+
+// statOf returns the fields of a process behind its name, the state and so on.
+func statOf(path string) []string {
+	stat, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+}
 
 func (p *PostgresServer) end(how syscall.Signal) error {
 	p.mu.Lock()

@@ -27,7 +27,7 @@ func TestArchiveAtOnce(t *testing.T) {
 		wg.Go(func() {
 			for from := 0; from < messages; from += size - n { // each cuts its batches elsewhere
 				to := min(from+size, messages)
-				if err := s.Archive(t.Context(), 0, all[from:to], uint64(to)); err != nil {
+				if err := s.Archive(t.Context(), 0, batchOf(all[from:to]), uint64(to)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -36,7 +36,7 @@ func TestArchiveAtOnce(t *testing.T) {
 	wg.Wait()
 	s := open(t, url)
 	for i, c := range channels {
-		page, err := s.Page(t.Context(), c, 0, new(uint64), messages)
+		page, err := messagesOf(s.Page(t.Context(), viewOf(c), 0, new(uint64), messages))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestArchiveOfADatabaseThatWentBack(t *testing.T) {
 	s := open(t, url)
 	c := fabric.Self(fabric.NewUserID())
 	for seq := uint64(1); seq <= 3; seq++ {
-		if err := s.Archive(t.Context(), 0, []fabric.Stored{stored(c, seq, `{}`)}, seq); err != nil {
+		if err := s.Archive(t.Context(), 0, batchOf([]fabric.Stored{stored(c, seq, `{}`)}), seq); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -72,14 +72,14 @@ func TestArchiveOfADatabaseThatWentBack(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), `DELETE FROM messages WHERE seq > 1; UPDATE archived SET seq = 1`); err != nil {
 		t.Fatal(err)
 	}
-	err = s.Archive(t.Context(), 0, []fabric.Stored{stored(c, 4, `{}`)}, 4)
+	err = s.Archive(t.Context(), 0, batchOf([]fabric.Stored{stored(c, 4, `{}`)}), 4)
 	if err == nil || !strings.Contains(err.Error(), "gone back from seq 3 to 1") {
 		t.Errorf("archive: %v", err)
 	}
-	if err := open(t, url).Archive(t.Context(), 0, []fabric.Stored{stored(c, 2, `{}`), stored(c, 3, `{}`), stored(c, 4, `{}`)}, 4); err != nil {
+	if err := open(t, url).Archive(t.Context(), 0, batchOf([]fabric.Stored{stored(c, 2, `{}`), stored(c, 3, `{}`), stored(c, 4, `{}`)}), 4); err != nil {
 		t.Errorf("after a start: %v", err)
 	}
-	if page, err := s.Page(t.Context(), c, 0, nil, 10); err != nil || len(page) != 4 {
+	if page, err := messagesOf(s.Page(t.Context(), viewOf(c), 0, nil, 10)); err != nil || len(page) != 4 {
 		t.Errorf("page: %v, %v", page, err)
 	}
 }
@@ -88,10 +88,10 @@ func TestArchiveOfADatabaseThatWentBack(t *testing.T) {
 func TestArchiveOfBrokenText(t *testing.T) {
 	s := open(t, weftest.Postgres(t))
 	c := fabric.Self(fabric.NewUserID())
-	if err := s.Archive(t.Context(), 0, []fabric.Stored{stored(c, 1, "{\"text\":\"a\xffb\x00c\"}"), stored(c, 2, `{"text":"\u0000 ✓"}`)}, 2); err != nil {
+	if err := s.Archive(t.Context(), 0, batchOf([]fabric.Stored{stored(c, 1, "{\"text\":\"a\xffb\x00c\"}"), stored(c, 2, `{"text":"\u0000 ✓"}`)}), 2); err != nil {
 		t.Fatal(err)
 	}
-	page, err := s.Page(t.Context(), c, 0, nil, 10)
+	page, err := messagesOf(s.Page(t.Context(), viewOf(c), 0, nil, 10))
 	if err != nil || len(page) != 2 {
 		t.Fatalf("page: %v, %v", page, err)
 	}
@@ -129,7 +129,7 @@ func BenchmarkArchive(b *testing.B) {
 					batch[i] = fabric.Stored{Channel: all[seq%uint64(channels)], Seq: seq, Prev: seq, At: int64(seq),
 						Message: fabric.Message{From: from, CID: cid, Kind: "text", Body: body}}
 				}
-				if err := s.Archive(b.Context(), 0, batch, seq); err != nil {
+				if err := s.Archive(b.Context(), 0, batchOf(batch), seq); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -25,7 +25,7 @@ func calls(ctx context.Context, s *postgres.DB, u fabric.UserID) map[string]func
 	c := fabric.NewGroupID().Channel()
 	return map[string]func() error{
 		"Archived": func() error { _, err := s.Archived(ctx, 1); return err },
-		"Page":     func() error { _, err := s.Page(ctx, c, 0, nil, 10); return err },
+		"Page":     func() error { _, err := messagesOf(s.Page(ctx, viewOf(c), 0, nil, 10)); return err },
 		"List":     func() error { _, err := s.List(ctx, u, chats.Place{}, 10); return err },
 		"User":     func() error { _, err := s.User(ctx, u); return err },
 		"Rename":   func() error { _, err := s.Change(ctx, u, func(*users.Profile) error { return nil }); return err },
@@ -41,7 +41,7 @@ func calls(ctx context.Context, s *postgres.DB, u fabric.UserID) map[string]func
 		"AddInvite": func() error { return s.AddInvite(ctx, c, contract.Invite{}, 1, 1) },
 		"Relayed":   func() error { return s.Relayed(ctx, []chats.Relayed{{Num: 1, CID: "x"}}) },
 		"Archive": func() error {
-			return s.Archive(ctx, 0, []fabric.Stored{stored(fabric.Self(u), 1, `{}`)}, 1)
+			return s.Archive(ctx, 0, batchOf([]fabric.Stored{stored(fabric.Self(u), 1, `{}`)}), 1)
 		},
 		"Claim": func() error { return s.Claim(ctx, "f") },
 	}
@@ -155,7 +155,7 @@ func TestArchiveAcrossKills(t *testing.T) {
 		for seq := at + 1; seq <= to; seq++ {
 			batch = append(batch, stored(channels[seq%2], seq, `{}`))
 		}
-		if err := s.Archive(t.Context(), 0, batch, to); err != nil {
+		if err := s.Archive(t.Context(), 0, batchOf(batch), to); err != nil {
 			failed++
 			if fabric.CodeOf(err) != fabric.CodeUnavailable {
 				t.Fatal(err)
@@ -172,7 +172,7 @@ func TestArchiveAcrossKills(t *testing.T) {
 	}
 	back()
 	for i, c := range channels {
-		page, err := s.Page(t.Context(), c, 0, new(uint64), messages)
+		page, err := messagesOf(s.Page(t.Context(), viewOf(c), 0, new(uint64), messages))
 		if err != nil {
 			t.Fatal(err)
 		}

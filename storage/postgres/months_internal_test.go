@@ -99,7 +99,7 @@ func TestPagesThroughMonths(t *testing.T) {
 		}
 		add(c, in(n))
 	}
-	if err := s.Archive(t.Context(), 3, batch, seq); err != nil {
+	if err := s.Archive(t.Context(), 3, batchOf(batch), seq); err != nil {
 		t.Fatal(err)
 	}
 	for _, of := range []fabric.ChannelID{c, sparse, later} {
@@ -113,7 +113,7 @@ func TestPagesThroughMonths(t *testing.T) {
 			var up, down []fabric.Stored
 			after, before := uint64(0), uint64(0)
 			for {
-				page, err := s.Page(t.Context(), of, 0, &after, limit)
+				page, err := messagesOf(s.Page(t.Context(), viewOf(of), 0, &after, limit))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -123,7 +123,7 @@ func TestPagesThroughMonths(t *testing.T) {
 				after = page[len(page)-1].Seq
 			}
 			for {
-				page, err := s.Page(t.Context(), of, before, nil, limit)
+				page, err := messagesOf(s.Page(t.Context(), viewOf(of), before, nil, limit))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -137,7 +137,7 @@ func TestPagesThroughMonths(t *testing.T) {
 			}
 		}
 		for i, m := range want {
-			page, err := s.Page(t.Context(), of, m.Seq+1, nil, 1)
+			page, err := messagesOf(s.Page(t.Context(), viewOf(of), m.Seq+1, nil, 1))
 			if err != nil || len(page) != 1 || page[0].At != m.At || string(page[0].Body) != string(m.Body) {
 				t.Errorf("message %d: %v, %v, want %v", i, page, err, m)
 			}
@@ -152,7 +152,9 @@ func TestPagesThroughMonths(t *testing.T) {
 func TestDetachedMonth(t *testing.T) {
 	s := openTest(t, weftest.Postgres(t))
 	c, d := newChannel(), newChannel()
-	archive := func(upto uint64, batch ...fabric.Stored) error { return s.Archive(t.Context(), 0, batch, upto) }
+	archive := func(upto uint64, batch ...fabric.Stored) error {
+		return s.Archive(t.Context(), 0, batchOf(batch), upto)
+	}
 	if err := archive(3, stored1(d, 1, in(-2)), stored1(c, 2, in(-2)), stored1(c, 3, in(-1))); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +170,7 @@ func TestDetachedMonth(t *testing.T) {
 		of   fabric.ChannelID
 		want string
 	}{{c, "3"}, {d, ""}} {
-		page, err := s.Page(t.Context(), test.of, 0, nil, 10)
+		page, err := messagesOf(s.Page(t.Context(), viewOf(test.of), 0, nil, 10))
 		if err != nil || seqs(page) != test.want {
 			t.Errorf("page without the old month: %s, %v, want %s", seqs(page), err, test.want)
 		}
@@ -182,7 +184,7 @@ func TestDetachedMonth(t *testing.T) {
 	if err := archive(4, stored1(c, 4, in(-1))); err != nil {
 		t.Fatal(err)
 	}
-	if page, err := s.Page(t.Context(), c, 0, nil, 10); err != nil || seqs(page) != "4" {
+	if page, err := messagesOf(s.Page(t.Context(), viewOf(c), 0, nil, 10)); err != nil || seqs(page) != "4" {
 		t.Errorf("page: %s, %v", seqs(page), err)
 	}
 }
@@ -200,11 +202,11 @@ func TestPartitionsAtOnce(t *testing.T) {
 			c := newChannel()
 			for n := range 12 {
 				seq := uint64(n + 1)
-				if err := s.Archive(t.Context(), shard, []fabric.Stored{stored1(c, seq, in(n-12))}, seq); err != nil {
+				if err := s.Archive(t.Context(), shard, batchOf([]fabric.Stored{stored1(c, seq, in(n-12))}), seq); err != nil {
 					t.Error(err)
 				}
 			}
-			if page, err := s.Page(t.Context(), c, 0, nil, 100); err != nil || len(page) != 12 {
+			if page, err := messagesOf(s.Page(t.Context(), viewOf(c), 0, nil, 100)); err != nil || len(page) != 12 {
 				t.Errorf("%d messages, %v", len(page), err)
 			}
 		})

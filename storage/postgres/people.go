@@ -75,13 +75,18 @@ func (s *DB) Block(ctx context.Context, u, other fabric.UserID, on bool, at int6
 		}
 		// A user's blocks are counted one after the other.
 		var n int
-		if err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM blocks WHERE user_id = $1) FROM users WHERE id = $1 FOR NO KEY UPDATE`, u).Scan(&n); err != nil {
+		var there bool
+		if err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM blocks WHERE user_id = $1 AND blocked_id <> $2), EXISTS (SELECT 1 FROM users WHERE id = $2)
+			FROM users WHERE id = $1 FOR NO KEY UPDATE`, u, other).Scan(&n, &there); err != nil {
 			if errors.Is(err, pgx.ErrNoRows) {
 				return errNoUser
 			}
 			return fmt.Errorf("count blocks: %w", err)
 		}
-		if n >= most {
+		switch {
+		case !there:
+			return errNoUser
+		case n >= most:
 			return fabric.Errorf(fabric.CodeConflict, "you have blocked %d people, which is the most", n)
 		}
 		tag, err := tx.Exec(ctx, `INSERT INTO blocks (user_id, blocked_id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, u, other, at)
@@ -150,8 +155,13 @@ func (s *DB) Erase(ctx context.Context, u fabric.UserID, at int64) (devices []fa
 			may_group = 'none', deleted_at = coalesce(deleted_at, $3) WHERE id = $1`, u, users.DeletedName, at)
 		b.Queue(`DELETE FROM codes WHERE phone = $1`, phone)
 		for _, query := range []string{
-			`DELETE FROM contacts WHERE user_id = $1 OR contact_id = $1`,
-			`DELETE FROM blocks WHERE user_id = $1 OR blocked_id = $1`,
+			`DELETE FROM contacts WHERE user_id = $1`,
+			`DELETE FROM contacts WHERE contact_id = $1`,
+			`DELETE FROM blocks WHERE user_id = $1`,
+			`DELETE FROM blocks WHERE blocked_id = $1`,
+			`DELETE FROM past_members WHERE user_id = $1`,
+			`UPDATE members SET muted_until = 0, archived = false, pinned = false, marked_unread = false WHERE user_id = $1`,
+			`DELETE FROM messages WHERE log = (SELECT num FROM logs WHERE channel_id = 'u.' || $1)`,
 			`DELETE FROM stars WHERE user_id = $1`,
 			`DELETE FROM hidden WHERE user_id = $1`,
 		} {

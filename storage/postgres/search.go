@@ -45,6 +45,9 @@ func (s *DB) Indexed(ctx context.Context, shards int) (fabric.Position, error) {
 	return at, err
 }
 
+// stretch is how many seqs are looked through for each message that may be indexed: most records are messages.
+const stretch = 4
+
 // toIndex is a message whose words are to be indexed.
 type toIndex struct {
 	Log, Seq   int64
@@ -70,7 +73,9 @@ func (s *DB) Index(ctx context.Context, shard, limit int) (n int, done bool, err
 		if err := tx.QueryRow(ctx, `SELECT coalesce(month_of($1, $2), (SELECT min(month) FROM months WHERE shard = $1), 0)`, shard, at+1).Scan(&first); err != nil {
 			return fmt.Errorf("month of %d: %w", at+1, err)
 		}
-		list, err := s.behind(ctx, tx, shard, first, last, at, archived, limit)
+		// A bounded stretch at a time: what is searched for the next ones is bounded, too.
+		upto := min(archived, at+stretch*int64(limit))
+		list, err := s.behind(ctx, tx, shard, first, last, at, upto, limit)
 		if err != nil {
 			return err
 		}
@@ -78,11 +83,12 @@ func (s *DB) Index(ctx context.Context, shard, limit int) (n int, done bool, err
 		if err := index(ctx, tx, list); err != nil {
 			return err
 		}
-		if done = n < limit; done {
-			at = archived
+		if n < limit {
+			at = upto
 		} else {
 			at = list[n-1].Seq
 		}
+		done = at == archived
 		_, err = tx.Exec(ctx, `UPDATE indexed SET seq = $2 WHERE shard = $1`, shard, at)
 		return err
 	})
@@ -93,8 +99,8 @@ func (s *DB) Index(ctx context.Context, shard, limit int) (n int, done bool, err
 }
 
 // behind returns the first messages of a shard behind a seq.
-func (s *DB) behind(ctx context.Context, tx pgx.Tx, shard int, first, last int32, at, archived int64, limit int) ([]toIndex, error) {
-	found, err := tx.Query(ctx, queryBehind, shard, first, last, at, archived, limit)
+func (s *DB) behind(ctx context.Context, tx pgx.Tx, shard int, first, last int32, at, upto int64, limit int) ([]toIndex, error) {
+	found, err := tx.Query(ctx, queryBehind, shard, first, last, at, upto, limit)
 	if err != nil {
 		return nil, fmt.Errorf("messages behind %d: %w", at, err)
 	}
@@ -105,7 +111,7 @@ func (s *DB) behind(ctx context.Context, tx pgx.Tx, shard int, first, last int32
 	return list, nil
 }
 
-// index adds the words of messages by one COPY.
+// index adds the words of messages in one round trip.
 func index(ctx context.Context, tx pgx.Tx, list []toIndex) error {
 	var b pgx.Batch
 	for _, m := range list {

@@ -13,6 +13,10 @@ CREATE TABLE words (
 
 CREATE INDEX words_terms ON words USING gin (terms);
 
+-- Messages lie in the order in which they were written, which in a shard is that of their seqs: a few bytes for each 32
+-- pages are enough to find the next ones to be indexed.
+CREATE INDEX messages_by_seq ON messages USING brin (shard, seq) WITH (pages_per_range = 32, autosummarize = on);
+
 CREATE TABLE indexed ( -- how far each shard's messages are in words
     shard integer NOT NULL PRIMARY KEY,
     seq   bigint  NOT NULL
@@ -21,4 +25,5 @@ CREATE TABLE indexed ( -- how far each shard's messages are in words
 -- +goose Down
 
 DROP TABLE indexed;
+DROP INDEX messages_by_seq;
 DROP TABLE words;
