@@ -9,8 +9,8 @@ import (
 
 func TestName(t *testing.T) {
 	for url, want := range map[string]string{
-		"postgres://ann:secret@db.example/weft":                 "weft at db.example:5432",
-		"postgres://ann:secret@one:5433,two:5434/weft":          "weft at one:5433, two:5434",
+		"postgres://ann:secret@db.example/weft":                  "weft at db.example:5432",
+		"postgres://ann:secret@one:5433,two:5434/weft":           "weft at one:5433, two:5434",
 		"host=db.example user=ann password=secret sslmode=allow": "ann at db.example:5432",
 	} {
 		if got, err := postgres.Name(url); err != nil || got != want {
