@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weft-im/weft/client"
 	"github.com/weft-im/weft/edge/edgetest"
@@ -163,6 +165,64 @@ func TestAnExportHasAllAndNothingElse(t *testing.T) {
 	}
 }
 
+// An export lasts as long as its client takes, which is longer than a request may.
+func TestASlowClientGetsItsExport(t *testing.T) {
+	const request = 300 * time.Millisecond
+	f := edgetest.Start(t, edgetest.Config{Read: request})
+	e := f.Edge(t)
+	ann, bob := f.User(t, e, "ann"), f.User(t, e, "bob")
+	a := edgetest.Connect(t, e, ann, "")
+	a.Synced()
+	pourNoise(t, a, string(bob.User.ID), 600)
+	resp := startExport(t, e, ann)
+	defer resp.Body.Close()
+	begun := time.Now()
+	var got bytes.Buffer
+	for {
+		_, err := io.CopyN(&got, resp.Body, 1<<20)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("after %s and %d bytes: %v", time.Since(begun), got.Len(), err)
+		}
+		time.Sleep(request / 4) // that is what a slow client is
+	}
+	if took := time.Since(begun); took < 2*request {
+		t.Fatalf("it took no longer than %s: there is too little to be slow with", took)
+	}
+	if _, err := zip.NewReader(bytes.NewReader(got.Bytes()), int64(got.Len())); err != nil {
+		t.Error(err)
+	}
+}
+
+// startExport begins an export and leaves it to be read.
+func startExport(t *testing.T, e *edgetest.Edge, as client.Grant) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", e.URL+"/v1/me/export", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+as.AccessToken)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
+// pourNoise sends messages of 32 KiB that cannot be made smaller: many are more than sockets hold.
+func pourNoise(t *testing.T, c *edgetest.Conn, to string, n int) {
+	t.Helper()
+	noise := make([]byte, 24<<10)
+	pour(t, c, to, n, func(int) string {
+		for i := range noise {
+			noise[i] = byte(rand.Uint32())
+		}
+		return base64.StdEncoding.EncodeToString(noise)
+	})
+}
+
 // One export at a time, three an hour; a client that goes away ends its own.
 func TestExportsAreBounded(t *testing.T) {
 	f := edgetest.Start(t, edgetest.Config{})
@@ -170,27 +230,8 @@ func TestExportsAreBounded(t *testing.T) {
 	ann, bob := f.User(t, e, "ann"), f.User(t, e, "bob")
 	a := edgetest.Connect(t, e, ann, "")
 	a.Synced()
-	// given more than sockets hold, that cannot be made smaller
-	noise := make([]byte, 24<<10)
-	pour(t, a, string(bob.User.ID), 600, func(int) string {
-		for i := range noise {
-			noise[i] = byte(rand.Uint32())
-		}
-		return base64.StdEncoding.EncodeToString(noise)
-	})
-	start := func() *http.Response {
-		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), "GET", e.URL+"/v1/me/export", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+ann.AccessToken)
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp
-	}
+	pourNoise(t, a, string(bob.User.ID), 600)
+	start := func() *http.Response { return startExport(t, e, ann) }
 	if resp, body := fetch(t, e, ann, "HEAD", "/v1/me/export", nil); resp.StatusCode != 200 || len(body) > 0 {
 		t.Errorf("HEAD: %d", resp.StatusCode)
 	}

@@ -33,6 +33,7 @@ type Config struct {
 	NATS   natsconfig.FabricConfig
 	Lease  time.Duration // of the edges
 	Limits func(*edge.Limits)
+	Read   time.Duration // how long an edge's server reads a request; 0 is for ever
 
 	Receipts receipts.Config
 }
@@ -142,7 +143,9 @@ func (f *Fabric) Edge(t testing.TB) *Edge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(ed.Handler())
+	srv := httptest.NewUnstartedServer(ed.Handler())
+	srv.Config.ReadTimeout = f.cfg.Read
+	srv.Start()
 	e.URL = srv.URL
 	var ctx context.Context
 	ctx, e.stop = context.WithCancel(context.Background())
