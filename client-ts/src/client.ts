@@ -12,16 +12,18 @@ import { findSent, type Page } from "./lookup.js";
 import { Marks } from "./marks.js";
 import { Sends, type Settled } from "./outbox.js";
 import { Seen } from "./seen.js";
-import type { Channel, ConnectionState, Message, Outbox, Presence, Receipt, Sent } from "./types.js";
+import type { Channel, ChannelChange, ConnectionState, Message, Outbox, Presence, Receipt, Sent } from "./types.js";
 import { Watch } from "./watch.js";
 
 export interface Events {
   state: ConnectionState;
   message: Message;
-  receipt: { channel: string } & Receipt;
+  /** Without a user: what all members of a group have. */
+  receipt: { channel: string; user?: string; delivered: number; read: number };
   typing: { channel: string; user: string; on: boolean };
   presence: Presence;
-  channel: { channel: string; change: string; read?: number; [k: string]: unknown };
+  /** Something changed in the user's list: see ChannelChange. Ignore changes that you do not know. */
+  channel: ChannelChange;
   /** Everything that was missed was handed on; live from here on. */
   synced: { cursor: string };
   /** Everything up to here was handed on. */
@@ -155,6 +157,38 @@ export class Client {
 
   async receipts(channel: string): Promise<Receipt[]> {
     return (await this.calls.ask<{ receipts: Receipt[] }>("receipts", { channel })).receipts;
+  }
+
+  /** Who has a message: a page of the members of its channel that have it, with how far they have read. */
+  receiptsOf(channel: string, seq: number, cursor?: string): Promise<{ receipts: Receipt[]; cursor?: string }> {
+    return this.calls.ask("receipts", { channel, seq, cursor });
+  }
+
+  /** Joins a group by an invite's code, or an open one by its channel. */
+  async join(q: { channel?: string; code?: string }): Promise<string> {
+    return (await this.calls.ask<{ channel: string }>("join", q)).channel;
+  }
+
+  async leave(channel: string): Promise<void> {
+    await this.calls.ask("leave", { channel });
+  }
+
+  edit(channel: string, seq: number, body: unknown): Promise<Sent> {
+    return this.send(channel, "edit", { seq, body });
+  }
+
+  /** Deletes a message for everyone. */
+  delete(channel: string, seq: number): Promise<Sent> {
+    return this.send(channel, "delete", { seq });
+  }
+
+  /** Reacts to a message; "" takes the reaction back. */
+  react(channel: string, seq: number, emoji: string): Promise<Sent> {
+    return this.send(channel, "reaction", { seq, emoji });
+  }
+
+  pin(channel: string, seq: number, on: boolean): Promise<Sent> {
+    return this.send(channel, "pin", { seq, on });
   }
 
   /** The users' presence; from then on `presence` events tell of changes, over reconnects too. */

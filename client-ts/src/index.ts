@@ -2,20 +2,35 @@
 export { Api } from "./api.js";
 export { Auth } from "./auth.js";
 export { Client, type Events } from "./client.js";
+export { changed, isChange, targetOf } from "./changes.js";
 export { WeftError } from "./errors.js";
 export { LocalStorageTokens, MemoryTokens, type TokenStorage } from "./tokens.js";
 export {
   type Channel,
+  type ChannelChange,
+  type Circle,
   type ConnectionState,
   type Device,
   directChannel,
   type Grant,
+  type Group,
+  type GroupMember,
+  type GroupSettings,
+  type Invite,
+  type Invited,
+  type Me,
   type Message,
+  type NotAdded,
   type Outbox,
   type Pending,
   peerOf,
+  type Prefs,
   type Presence,
+  type Privacy,
+  type Reaction,
   type Receipt,
+  type Role,
+  type SearchHit,
   type Sent,
   type User,
 } from "./types.js";

@@ -12,22 +12,97 @@ export type Message = {
   cid: string;
   kind: string;
   body: any;
+
+  // What history tells beside it, where it applies.
+  edited_at?: number;
+  /** Then its kind is `deleted` and its body {}. */
+  deleted_at?: number;
+  expires_at?: number;
+  reactions?: Reaction[];
+  starred?: boolean;
+  pinned?: boolean;
 };
+
+/** One emoji of those that people have reacted to a message with; `users` are the first 20. */
+export type Reaction = { emoji: string; count: number; users: string[]; mine?: boolean };
 
 /** Where a message that was sent stands. */
 export type Sent = { channel: string; seq: number; prev: number; at: number };
 export type Receipt = { user: string; delivered: number; read: number };
 export type Presence = { user: string; online: boolean; last_seen?: number };
-export type User = { id: string; name: string; phone?: string };
+export type User = {
+  id: string;
+  name: string;
+  phone?: string;
+  about?: string;
+  /** The id of a picture: see Api.avatarURL. */
+  avatar?: string;
+  deleted?: boolean;
+};
+
+export type Circle = "all" | "contacts" | "none";
+export type Privacy = { last_seen: Circle; read_receipts: boolean; groups: Circle };
+
+/** Oneself. */
+export type Me = User & { privacy: Privacy };
+
 export type Channel = {
   id: string;
-  kind: "direct" | string;
+  kind: "direct" | "group" | string;
   name: string;
+  avatar?: string;
   peer?: User;
   last?: Message;
   unread: number;
+  /** In a group one's own only. */
   receipts: Receipt[];
+  /** What all members of a group have. */
+  all?: { delivered: number; read: number };
+
+  role?: Role;
+  members?: number;
+  settings?: GroupSettings;
+  /** Seconds after which messages disappear. */
+  disappear?: number;
+  /** Oneself has blocked the other one of a direct chat. */
+  blocked?: boolean;
+} & Prefs;
+
+/** How a user wants a channel shown. `muted_until`: Unix milliseconds, -1 for ever. */
+export type Prefs = { muted_until?: number; archived?: boolean; pinned?: boolean; marked_unread?: boolean };
+
+export type Role = "owner" | "admin" | "member";
+export type GroupSettings = {
+  /** Who may write. */
+  send: "all" | "admins";
+  /** Who may change name, about and picture, add people, make invites and pin. */
+  change: "all" | "admins";
+  /** What a new member may read: from the joining on, or all. */
+  history: "joined" | "all";
+  join: "invite" | "open";
+  /** Seconds: 0, 86400, 604800 or 7776000. */
+  disappear: number;
 };
+
+export type Group = {
+  id: string;
+  channel: string;
+  name: string;
+  about: string;
+  avatar: string;
+  settings: GroupSettings;
+  created_at: number;
+  created_by: string;
+  members: number;
+  /** One's own. */
+  role: Role;
+};
+
+export type GroupMember = { user: User; role: Role; joined_at: number };
+export type NotAdded = { user: string; code: string };
+export type Invite = { code: string; created_by: string; created_at: number; expires_at?: number; uses?: number; used: number };
+export type Invited = { id: string; channel: string; name: string; about: string; avatar: string; members: number };
+export type SearchHit = { message: Message; snippet: { text: string; hit?: boolean }[] };
 export type Device = { id: string; name: string; platform: string; created_at: number; seen_at: number; current: boolean };
 export type Grant = {
   user: User;
@@ -37,6 +112,23 @@ export type Grant = {
   refresh_token: string;
   /** The refresh that was begun with this grant and not heard of since: it is tried again under this name. */
   attempt?: string;
+};
+
+/**
+ * What changed in a user's list of channels. `added` and `removed`: oneself, to and from a group; `read`, `prefs`,
+ * `starred` and `hidden`: done on another device; `blocked`: a user, by oneself; `profile`: one's own, read it again.
+ */
+export type ChannelChange = {
+  channel: string;
+  change: "added" | "removed" | "read" | "prefs" | "starred" | "hidden" | "blocked" | "profile" | (string & {});
+  seq?: number;
+  by?: string;
+  user?: string;
+  name?: string;
+  on?: boolean;
+  read?: number;
+  prefs?: Prefs;
+  [k: string]: unknown;
 };
 
 /** A message that waits to be stored. */
