@@ -24,6 +24,11 @@ const (
 	keysFolder  = "keys" // the fabric's keys, mode 0600 each
 	natsFolder  = "nats" // JetStream: the logs, receipts, buckets
 	sqlFile     = "weft.db"
+
+	// postgresFile is there where SQL is in PostgreSQL: it says which one. Then a weft.db would not be this fabric's any
+	// more; one that was moved is kept under movedFile.
+	postgresFile = "POSTGRES"
+	movedFile    = "weft.db.moved"
 )
 
 // data is the folder in which one process keeps everything, held by a lock for as long as it runs.
@@ -86,6 +91,42 @@ func (d *data) claim() error {
 	}
 	if err := os.WriteFile(d.path(lockFile), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		return fmt.Errorf("note the lock's holder: %w", err)
+	}
+	return nil
+}
+
+// postgres returns which PostgreSQL has this fabric's SQL, "" where it is (or will be) in the folder.
+func (d *data) postgres() string {
+	b, err := os.ReadFile(d.path(postgresFile))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// hasSQLite reports whether the folder has a database of its own.
+func (d *data) hasSQLite() bool {
+	_, err := os.Stat(d.path(sqlFile))
+	return err == nil
+}
+
+// usePostgres notes that SQL is in PostgreSQL from now on, and puts a database that was in the folder aside.
+func (d *data) usePostgres(name string) error {
+	if d.postgres() != name {
+		tmp := d.path(postgresFile) + ".new"
+		if err := os.WriteFile(tmp, []byte(name+"\n"), 0o600); err != nil {
+			return fmt.Errorf("note where SQL is: %w", err)
+		}
+		if err := os.Rename(tmp, d.path(postgresFile)); err != nil {
+			return fmt.Errorf("note where SQL is: %w", err)
+		}
+	}
+	// What a crash has left of it lies beside it and goes with it; the file itself last.
+	for _, part := range []string{"-wal", "-shm", ""} {
+		err := os.Rename(d.path(sqlFile)+part, d.path(movedFile)+part)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("put the moved database aside: %w", err)
+		}
 	}
 	return nil
 }

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Run serves until ctx ends or a role fails, then stops everything in the reverse order of its start: the edge first,
@@ -40,8 +37,12 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	n.clientsHTTP = n.serve(n.clients, n.clientHandler(), cancel)
-	n.opsHTTP = n.serve(n.ops, n.opsHandler(), cancel)
+	n.up.Store(true)
+	var servers []*http.Server
+	if n.clients != nil {
+		servers = append(servers, n.serve(n.clients, n.clientHandler(), cancel))
+	}
+	operators := n.serve(n.ops, n.opsHandler(), cancel)
 
 	<-ctx.Done()
 	n.log.Info("stopping", "why", context.Cause(ctx).Error())
@@ -52,18 +53,23 @@ func (n *Node) Run(ctx context.Context) error {
 	// No new connections; those there are have been handed to the edge.
 	shutdown, done := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer done()
-	closed := make(chan error, 1)
-	go func() { closed <- n.clientsHTTP.Shutdown(shutdown) }()
+	closed := make(chan error, len(servers))
+	for _, srv := range servers {
+		go func() { closed <- srv.Shutdown(shutdown) }()
+	}
 	for i := len(ended) - 1; i >= 0; i-- {
 		stops[i]()
 		if err := <-ended[i]; err != nil {
 			errs = append(errs, fmt.Errorf("role %s: %w", n.roles[i].name, err))
 		}
 	}
-	if err := <-closed; err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		errs = append(errs, err)
+	for _, srv := range servers {
+		if err := <-closed; err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			errs = append(errs, err)
+		}
+		errs = append(errs, srv.Close())
 	}
-	return errors.Join(append(errs, n.clientsHTTP.Close(), n.opsHTTP.Close(), n.close())...)
+	return errors.Join(append(errs, operators.Close(), n.close())...)
 }
 
 // serve serves h on l until its server is closed; a failure ends the node.
@@ -83,46 +89,16 @@ func (n *Node) serve(l net.Listener, h http.Handler, fail context.CancelCauseFun
 	return srv
 }
 
-// clientHandler is what clients reach: the edge, and whether it is well.
-func (n *Node) clientHandler() http.Handler {
-	mux := http.NewServeMux()
-	n.health(mux)
-	mux.Handle("/", n.edge.Handler())
-	return mux
-}
-
-// opsHandler is what operators reach.
-func (n *Node) opsHandler() http.Handler {
-	mux := http.NewServeMux()
-	n.health(mux)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return mux
-}
-
-// health tells that the process lives, and whether it takes clients.
-func (n *Node) health(mux *http.ServeMux) {
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !n.edge.Ready() {
-			http.Error(w, "not ready", http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ready")
-	})
-}
-
 // Addresses tells where the node is.
 func (n *Node) Addresses() Addresses {
-	return Addresses{
-		Clients: n.clients.Addr().String(),
-		NATS:    n.nats.Addr().String(),
-		Ops:     n.ops.Addr().String(),
-		Creds:   n.keys.OperatorCreds(),
-		Data:    n.data.dir,
+	a := Addresses{Ops: n.ops.Addr().String(), NATS: n.natsHosts(), SQL: n.sqlName}
+	if n.clients != nil {
+		a.Clients = n.clients.Addr().String()
 	}
+	if n.data != nil {
+		a.Creds, a.Data = n.keys.OperatorCreds(), n.data.dir
+	}
+	return a
 }
 
 // close ends what Start began and no role owns.

@@ -32,9 +32,9 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// Process is a real `weft up` of a test's own.
+// Process is a real weft of a test's own that serves: `weft up` or `weft serve`.
 type Process struct {
-	URL string // for clients
+	URL string // for clients; empty where it takes none
 	Ops string // for operators
 
 	cmd  *exec.Cmd
@@ -66,7 +66,28 @@ func (p *Process) Output() string {
 // are given as listen are bound instead: a client that comes back must find the server where it was.
 func StartWeft(t testing.TB, data, listen string, args ...string) *Process {
 	t.Helper()
-	p, err := startWeft(data, listen, args...)
+	return StartProcess(t, append([]string{"up", "--data", data, "--listen", address(listen), "--nats-listen", "127.0.0.1:0",
+		"--ops-listen", "127.0.0.1:0", "--log-level", "warn"}, args...)...)
+}
+
+// StartServe builds weft, once a test binary, and starts `weft serve` on free ports, or for clients on the address that
+// is given as listen.
+func StartServe(t testing.TB, listen string, args ...string) *Process {
+	t.Helper()
+	return StartProcess(t, append([]string{"serve", "--listen", address(listen), "--ops-listen", "127.0.0.1:0", "--log-level", "warn"}, args...)...)
+}
+
+func address(listen string) string {
+	if listen == "" {
+		return "127.0.0.1:0"
+	}
+	return listen
+}
+
+// StartProcess builds weft, once a test binary, and starts it; it waits until it serves.
+func StartProcess(t testing.TB, args ...string) *Process {
+	t.Helper()
+	p, err := startProcess(args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,17 +95,12 @@ func StartWeft(t testing.TB, data, listen string, args ...string) *Process {
 	return p
 }
 
-func startWeft(data, listen string, args ...string) (*Process, error) {
+func startProcess(args ...string) (*Process, error) {
 	path, err := binary()
 	if err != nil {
 		return nil, err
 	}
-	if listen == "" {
-		listen = "127.0.0.1:0"
-	}
-	all := append([]string{"up", "--data", data, "--listen", listen, "--nats-listen", "127.0.0.1:0",
-		"--ops-listen", "127.0.0.1:0", "--log-level", "warn"}, args...)
-	cmd := exec.Command(path, all...)
+	cmd := exec.Command(path, args...)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

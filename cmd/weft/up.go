@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
-	"os"
 	"time"
 
-	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/node"
 )
 
@@ -22,9 +19,10 @@ type upCmd struct {
 	Shards     int           `env:"WEFT_SHARDS" default:"1" help:"Streams that hold the logs; fixed when the data folder is made."`
 	Window     time.Duration `env:"WEFT_WINDOW" default:"720h" help:"How long the logs keep messages; SQL keeps all."`
 	Dev        string        `env:"WEFT_DEV" enum:"auto,on,off" default:"auto" help:"Dev mode: one-time codes are in the reply. auto: on where --listen is loopback."`
-	SendRate   int           `name:"send-rate" env:"WEFT_SEND_RATE" default:"2000" help:"Messages a second that one session may send."`
-	LogLevel   string        `name:"log-level" env:"WEFT_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"What is logged."`
-	LogFormat  string        `name:"log-format" env:"WEFT_LOG_FORMAT" enum:"text,json" default:"text" help:"How it is logged, to standard error."`
+
+	postgresFlags
+	limitFlags
+	logFlags
 }
 
 // Run brings a fabric up and keeps it up until ctx ends, then drains.
@@ -37,13 +35,13 @@ func (c *upCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	limits := edge.DefaultLimits()
-	limits.SendsPerSecond, limits.SendBurst = c.SendRate, 2*c.SendRate
-	// A send is an operation too: those who may send more may do more.
-	limits.OpsPerSecond, limits.OpsBurst = max(limits.OpsPerSecond, 2*c.SendRate), max(limits.OpsBurst, 4*c.SendRate)
+	url, err := c.postgres()
+	if err != nil {
+		return err
+	}
 	n, err := node.Start(ctx, node.Config{
-		Data: c.Data, Listen: c.Listen, NATSListen: c.NATSListen, OpsListen: c.OpsListen,
-		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Limits: limits, Log: log,
+		Data: c.Data, Listen: c.Listen, NATSListen: c.NATSListen, OpsListen: c.OpsListen, Postgres: url,
+		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Limits: c.limits(), Log: log,
 	})
 	if err != nil {
 		return err
@@ -54,20 +52,9 @@ func (c *upCmd) Run(ctx context.Context) error {
 		"  operators  http://%s/metrics\n"+
 		"  nats       nats --server nats://%s --creds %s stream ls\n"+
 		"  data       %s\n"+
-		"Ctrl-C drains and stops.\n", a.Clients, a.Ops, a.NATS, a.Creds, a.Data)
+		"  sql        %s\n"+
+		"Ctrl-C drains and stops.\n", a.Clients, a.Ops, a.NATS, a.Creds, a.Data, a.SQL)
 	return n.Run(ctx)
-}
-
-func (c *upCmd) logger() (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		return nil, fmt.Errorf("--log-level %s: %w", c.LogLevel, err)
-	}
-	opts := &slog.HandlerOptions{Level: level}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, opts)), nil
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, opts)), nil
 }
 
 // dev tells whether one-time codes are shown. On an address that others can reach that would let anyone in, so it has to

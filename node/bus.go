@@ -1,0 +1,173 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	natsconfig "github.com/weft-im/weft/nats-config"
+)
+
+// How long a start waits for what it stands on, and how long between two looks.
+const (
+	waitAtStart  = 30 * time.Second
+	pauseAtStart = 500 * time.Millisecond
+)
+
+// startNATS starts the embedded server, or makes sure that there is one.
+func (n *Node) startNATS() (err error) {
+	if n.cfg.NATS.URLs == "" {
+		n.nats, err = natsconfig.Start(natsconfig.ServerConfig{
+			Listen: n.cfg.NATSListen, StoreDir: n.data.path(natsFolder), SyncInterval: n.cfg.Sync,
+			Operator: n.keys.Operator(), System: n.keys.SystemAccount(), Accounts: n.keys.Accounts(),
+			Log: n.cfg.Log.With("part", "nats"),
+		})
+		return err
+	}
+	if file := n.cfg.NATS.Creds; file != "" {
+		if _, err := os.ReadFile(file); err != nil {
+			return fmt.Errorf("--creds: %w", err)
+		}
+	}
+	return nil
+}
+
+// connect returns a role's connection. To an embedded server it goes over loopback: the server's in-process connections
+// are pipes without buffers, on which every write of one side waits for a read of the other (docs/performance.md has the
+// figures).
+func (n *Node) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
+	opts = append([]nats.Option{
+		nats.Name("weft " + name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond),
+	}, opts...)
+	if n.nats != nil {
+		token, seed, err := n.keys.RoleCreds(name)
+		if err != nil {
+			return nil, fmt.Errorf("credentials of %s: %w", name, err)
+		}
+		opts = append(opts, nats.UserJWTAndSeed(token, string(seed)))
+	} else if n.cfg.NATS.Creds != "" {
+		opts = append(opts, nats.UserCredentials(n.cfg.NATS.Creds))
+	}
+	nc, err := nats.Connect(n.natsURLs(), opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connect %s: %w", name, err)
+	}
+	n.conns = append(n.conns, nc)
+	return nc, nil
+}
+
+func (n *Node) natsURLs() string {
+	if n.nats != nil {
+		return "nats://" + n.nats.Addr().String()
+	}
+	return n.cfg.NATS.URLs
+}
+
+// natsHosts says where NATS is, as people may read it: without users and passwords.
+func (n *Node) natsHosts() string {
+	list := strings.Split(n.natsURLs(), ",")
+	for i, u := range list {
+		if _, rest, ok := strings.Cut(u, "://"); ok {
+			u = rest
+		}
+		list[i] = strings.TrimSpace(u[strings.LastIndex(u, "@")+1:])
+	}
+	return strings.Join(list, ", ")
+}
+
+// provision connects and returns the fabric that is on the server, made or brought to what the configuration says as far
+// as the credentials may. It waits for a server that is away.
+func (n *Node) provision(ctx context.Context) (f natsconfig.Fabric, err error) {
+	var nc *nats.Conn
+	refused := make(chan error, 1)
+	err = n.wait(ctx, "NATS at "+n.natsHosts(), func(ctx context.Context) (again bool, err error) {
+		if nc == nil {
+			// What the server refuses is told beside the request, which is never answered.
+			nc, err = n.connect("provision", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+				if errors.Is(err, nats.ErrPermissionViolation) {
+					select {
+					case refused <- err:
+					default:
+					}
+				}
+			}))
+			if err != nil {
+				return !refusedConnection(err), err
+			}
+		}
+		f, err = n.provisionOn(ctx, nc, refused)
+		return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
+			errors.Is(err, context.DeadlineExceeded), err
+	})
+	return f, err
+}
+
+// refusedConnection reports whether it would do no good to connect again.
+func refusedConnection(err error) bool {
+	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked)
+}
+
+// provisionWithin bounds one try.
+const provisionWithin = 30 * time.Second
+
+func (n *Node) provisionOn(ctx context.Context, nc *nats.Conn, refused <-chan error) (natsconfig.Fabric, error) {
+	var none natsconfig.Fabric
+	if have := nc.MaxPayload(); have < natsconfig.MaxPayload {
+		return none, fmt.Errorf("NATS at %s takes messages of at most %d bytes: its max_payload must be %d or more",
+			n.natsHosts(), have, natsconfig.MaxPayload)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return none, fmt.Errorf("jetstream: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, provisionWithin)
+	defer cancel()
+	may, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case err := <-refused:
+			stop(err)
+		case <-ended:
+		}
+	}()
+	f, err := natsconfig.Provision(may, js, natsconfig.FabricConfig{Shards: n.cfg.Shards, Replicas: n.cfg.Replicas, Window: n.cfg.Window})
+	mayNot := context.Cause(may)
+	if err == nil || !errors.Is(mayNot, nats.ErrPermissionViolation) {
+		return f, err
+	}
+	f, err = natsconfig.Find(ctx, js)
+	if err != nil {
+		return none, fmt.Errorf("the fabric is not whole on NATS, and these credentials may not make it so: %w (%w): "+
+			"start a process once with credentials that may use $JS.API.>, or let an operator make what is missing", err, mayNot)
+	}
+	n.log.Info("these credentials may not change streams and buckets: they stay as they are")
+	return f, nil
+}
+
+// wait does f until it succeeds, says that doing it again is no use, or has been tried for waitAtStart.
+func (n *Node) wait(ctx context.Context, what string, f func(context.Context) (again bool, err error)) error {
+	for began := time.Now(); ; {
+		again, err := f(ctx)
+		switch {
+		case err == nil || !again || ctx.Err() != nil:
+			return err
+		case time.Since(began) > waitAtStart:
+			return fmt.Errorf("%s: waited in vain for %s: %w", what, waitAtStart, err)
+		}
+		n.log.Warn("waiting for "+what, "for", time.Since(began).Round(time.Second), "at_most", waitAtStart, "err", err)
+		select {
+		case <-time.After(pauseAtStart):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weft-im/weft/edge"
+)
+
+// Config is what a process of Weft is made from. With Data and without NATS it is a fabric of its own; otherwise it is
+// one of several, which meet on the NATS server that NATS names.
+type Config struct {
+	Roles []Role // what the process does; nil is all of them
+
+	// Data is the folder that keeps what the process keeps: keys, the embedded NATS server's streams, SQLite. It is
+	// empty where NATS is given.
+	Data       string
+	NATSListen string        // of the embedded server
+	Sync       time.Duration // see natsconfig.ServerConfig
+
+	NATS     External // a NATS server that is there; the zero value embeds one
+	Keys     string   // folder of the fabric's keys; in Data without it
+	Postgres string   // the database's URL; SQL is in Data without it
+
+	Listen    string // for clients, where the process is an edge
+	OpsListen string // for operators
+
+	// What a fabric is made with, and brought to. 0 leaves it as it is, see natsconfig.FabricConfig.
+	Shards   int
+	Replicas int
+	Window   time.Duration
+
+	Dev    bool // see users.Config
+	Limits edge.Limits
+	Log    *slog.Logger
+}
+
+// External is a NATS server or cluster that somebody else runs.
+type External struct {
+	URLs  string // of its servers, separated by commas
+	Creds string // a credentials file; "" where the URLs say who connects, or nobody asks
+}
+
+// Role is a part of the fabric's work that a process does.
+type Role string
+
+// The roles, by the packages that do their work.
+const (
+	Edge     Role = "edge"
+	Users    Role = "users"
+	Chats    Role = "chats"
+	History  Role = "history"
+	Presence Role = "presence"
+	Receipts Role = "receipts"
+)
+
+// Roles returns all roles.
+func Roles() []Role { return []Role{Edge, Users, Chats, History, Presence, Receipts} }
+
+// ParseRoles reads names of roles, each once; none are all.
+func ParseRoles(names []string) ([]Role, error) {
+	var roles []Role
+	for _, name := range names {
+		r := Role(strings.TrimSpace(name))
+		switch {
+		case !slices.Contains(Roles(), r):
+			return nil, fmt.Errorf("there is no role %q: want some of %s", name, joined(Roles()))
+		case !slices.Contains(roles, r):
+			roles = append(roles, r)
+		}
+	}
+	if len(roles) == 0 {
+		return Roles(), nil
+	}
+	return roles, nil
+}
+
+func joined(roles []Role) string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = string(r)
+	}
+	return strings.Join(names, ", ")
+}
+
+// has reports whether the process does any of the roles' work.
+func (c Config) has(roles ...Role) bool {
+	return slices.ContainsFunc(roles, func(r Role) bool { return slices.Contains(c.Roles, r) })
+}
+
+// sql returns those of the process's roles that need a database.
+func (c Config) sql() (roles []Role) {
+	for _, r := range []Role{Users, Chats, History} {
+		if c.has(r) {
+			roles = append(roles, r)
+		}
+	}
+	return roles
+}
+
+// complete fills in defaults, and refuses what does not go together. Errors name the flags of cmd/weft.
+func (c Config) complete() (Config, error) {
+	if len(c.Roles) == 0 {
+		c.Roles = Roles()
+	}
+	external := c.NATS.URLs != ""
+	switch {
+	case external && c.Data != "":
+		return c, errors.New("a data folder is for a process with a NATS server in it: --nats and --data exclude each other")
+	case !external && c.Data == "":
+		return c, errors.New("--nats is missing: the URL of the NATS server on which the fabric's processes meet")
+	case external && c.Postgres == "" && len(c.sql()) > 0:
+		return c, fmt.Errorf("--postgres is missing: the roles %s keep what they know in PostgreSQL (or leave them out of --roles)", joined(c.sql()))
+	case external && c.Keys == "" && c.has(Edge, Users):
+		return c, errors.New("--keys is missing: the folder of the fabric's keys, with which tokens are made and checked")
+	}
+	return c, nil
+}

@@ -1,0 +1,135 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weft-im/weft/chats"
+	"github.com/weft-im/weft/edge"
+	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/history"
+	natsconfig "github.com/weft-im/weft/nats-config"
+	"github.com/weft-im/weft/presence"
+	"github.com/weft-im/weft/receipts"
+	"github.com/weft-im/weft/users"
+	"github.com/weft-im/weft/web"
+)
+
+// startRoles makes the process's roles, each on a connection of its own, in the order in which they need one another.
+func (n *Node) startRoles(ctx context.Context, f natsconfig.Fabric) (err error) {
+	n.shards = f.Shards
+	n.add("memory", tendMemory, nil)
+	if n.store != nil {
+		if n.health, err = newSQLHealth(n.registry); err != nil {
+			return err
+		}
+		n.add("sql", n.lookAtSQL, nil)
+	}
+	for _, r := range []struct {
+		role  Role
+		start func(context.Context, natsconfig.Fabric) error
+	}{
+		{History, n.startHistory}, {Users, n.startUsers}, {Chats, n.startChats},
+		{Receipts, n.startReceipts}, {Presence, n.startPresence}, {Edge, n.startEdge},
+	} {
+		if !n.cfg.has(r.role) {
+			continue
+		}
+		if err := r.start(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) add(name string, run func(context.Context) error, ready <-chan struct{}) {
+	n.roles = append(n.roles, role{name, run, ready})
+}
+
+func (n *Node) startHistory(_ context.Context, f natsconfig.Fabric) error {
+	nc, err := n.connect("history")
+	if err != nil {
+		return err
+	}
+	r, err := history.New(nc, n.store, f.Shards, history.Config{}, n.log.With("role", "history"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("history", r.Run, r.Ready())
+	return nil
+}
+
+func (n *Node) startUsers(ctx context.Context, f natsconfig.Fabric) error {
+	nc, err := n.connect("users")
+	if err != nil {
+		return err
+	}
+	r, err := users.New(ctx, nc, n.store, n.keys.Issuer(), users.Config{Dev: n.cfg.Dev, Shards: f.Shards}, n.log.With("role", "users"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("users", r.Run, r.Ready())
+	return nil
+}
+
+func (n *Node) startChats(_ context.Context, f natsconfig.Fabric) error {
+	nc, err := n.connect("chats")
+	if err != nil {
+		return err
+	}
+	r, err := chats.New(nc, n.store, f.Shards, chats.Config{}, n.log.With("role", "chats"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("chats", r.Run, r.Ready())
+	return nil
+}
+
+func (n *Node) startReceipts(_ context.Context, f natsconfig.Fabric) error {
+	nc, err := n.connect("receipts")
+	if err != nil {
+		return err
+	}
+	r, err := receipts.New(nc, f.Shards, receipts.Config{}, n.log.With("role", "receipts"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("receipts", r.Run, r.Ready())
+	return nil
+}
+
+func (n *Node) startPresence(context.Context, natsconfig.Fabric) error {
+	nc, err := n.connect("presence")
+	if err != nil {
+		return err
+	}
+	r, err := presence.New(nc, presence.Config{Lease: natsconfig.EdgeLease}, n.log.With("role", "presence"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("presence", r.Run, nil)
+	return nil
+}
+
+func (n *Node) startEdge(ctx context.Context, f natsconfig.Fabric) error {
+	limits := n.cfg.Limits
+	limits.DedupeMillis = int(f.Dedupe.Milliseconds())
+	nc, err := n.connect("edge")
+	if err != nil {
+		return err
+	}
+	n.edge, err = edge.New(ctx, nc, n.keys.Verifier(), n.clients.Addr().String(), edge.Config{
+		// New with every start: what an earlier process left in the buckets is not this one's.
+		ID:       "e" + strconv.FormatInt(fabric.Millis(time.Now()), 36) + strings.ToLower(rand.Text()[:5]),
+		FabricID: f.ID, Shards: f.Shards, Lease: natsconfig.EdgeLease, RevokedFor: natsconfig.RevokedFor,
+		Limits: limits, Web: web.Handler(),
+	}, n.log.With("role", "edge"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("edge", n.edge.Run, nil)
+	return nil
+}
