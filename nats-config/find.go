@@ -11,15 +11,15 @@ import (
 	"github.com/weft-im/weft/subjects"
 )
 
-// Missing says what a server lacks of a fabric.
-type Missing []string
+// MissingError says what a server lacks of a fabric.
+type MissingError []string
 
-func (m Missing) Error() string { return "there is no " + strings.Join(m, ", no ") }
+func (m MissingError) Error() string { return "there is no " + strings.Join(m, ", no ") }
 
 // Find returns the fabric that is on a server, and changes nothing: for credentials that may not provision. The error is
-// Missing where streams or buckets are not there, or not so that a fabric works on them.
+// MissingError where streams or buckets are not there, or not so that a fabric works on them.
 func Find(ctx context.Context, js jetstream.JetStream) (Fabric, error) {
-	var missing Missing
+	var missing MissingError
 	for _, bucket := range []string{
 		subjects.BucketFabric, subjects.BucketEdges, subjects.BucketPresence, subjects.BucketLastSeen, subjects.BucketRevoked,
 	} {

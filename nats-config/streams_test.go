@@ -63,7 +63,7 @@ func TestFind(t *testing.T) {
 	find := func() (natsconfig.Fabric, []string) {
 		t.Helper()
 		f, err := natsconfig.Find(t.Context(), js)
-		var missing natsconfig.Missing
+		var missing natsconfig.MissingError
 		if err != nil && !errors.As(err, &missing) {
 			t.Fatal(err)
 		}
