@@ -124,6 +124,9 @@ func (a *archive) run(ctx context.Context, upto uint64) error {
 	if err := a.copy(ctx, months); err != nil {
 		return err
 	}
+	if err := a.begin(ctx); err != nil {
+		return err
+	}
 	if err := a.apply(ctx); err != nil {
 		return err
 	}
@@ -266,6 +269,21 @@ func stored(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
+// begin notes the months that begin in this batch: by them the messages that its changes are about are found.
+func (a *archive) begin(ctx context.Context) error {
+	if len(a.begun) == 0 {
+		return nil
+	}
+	var b pgx.Batch
+	for _, m := range a.begun {
+		b.Queue(`INSERT INTO months (shard, first_seq, month) VALUES ($1, $2, $3)`, a.shard, m.first, m.month)
+	}
+	if err := a.tx.SendBatch(ctx, &b).Close(); err != nil {
+		return fmt.Errorf("months that begin: %w", err)
+	}
+	return nil
+}
+
 // move moves the channels' heads and the shard's position.
 func (a *archive) move(ctx context.Context) error {
 	var b pgx.Batch
@@ -290,9 +308,6 @@ func (a *archive) move(ctx context.Context) error {
 	}
 	for c, seconds := range a.disappear {
 		b.Queue(`UPDATE logs SET disappear = $2 WHERE num = $1`, a.logs[c].num, seconds)
-	}
-	for _, m := range a.begun {
-		b.Queue(`INSERT INTO months (shard, first_seq, month) VALUES ($1, $2, $3)`, a.shard, m.first, m.month)
 	}
 	b.Queue(`UPDATE archived SET seq = $2, month = $3 WHERE shard = $1`, a.shard, a.position, a.month)
 	if err := a.tx.SendBatch(ctx, &b).Close(); err != nil {

@@ -57,7 +57,10 @@ func (a *archive) applyOne(ctx context.Context, c *history.Change, num, indexed 
 		err := a.tx.QueryRow(ctx, `UPDATE messages SET body = $1, edited_at = $2
 			WHERE log = $3 AND month = month_of($4, $5) AND seq = $5 AND sender = $6 AND deleted_at IS NULL RETURNING kind, month`,
 			stored(string(c.New)), c.At, num, a.shard, target, c.From).Scan(&kind, &month)
-		if errors.Is(err, pgx.ErrNoRows) || (err == nil && target > indexed) {
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return a.dropLate(ctx, c, num)
+		case err == nil && target > indexed:
 			return nil
 		}
 		if err != nil {
@@ -79,10 +82,17 @@ func (a *archive) applyOne(ctx context.Context, c *history.Change, num, indexed 
 	return nil
 }
 
+// dropLate takes away an edit of a message that is deleted or gone already: its text is to stay no more than the others'.
+func (a *archive) dropLate(ctx context.Context, c *history.Change, num int64) error {
+	_, err := a.tx.Exec(ctx, `WITH late AS (DELETE FROM changes WHERE log = $1 AND seq = $4 AND NOT EXISTS (SELECT 1`+there+`) RETURNING seq)
+		INSERT INTO erasures (shard, seq) SELECT $2, seq FROM late ON CONFLICT DO NOTHING`, num, a.shard, int64(c.Target), int64(c.Seq))
+	return err
+}
+
 // strip takes away what hangs on a message that is no more, and has its body and those of its edits erased from the log.
 func strip(ctx context.Context, tx pgx.Tx, num int64, shard int, target int64) error {
 	var b pgx.Batch
-	b.Queue(`INSERT INTO erasures (shard, seq) SELECT $1, $3::bigint UNION SELECT $1, seq FROM changes WHERE log = $2 AND target = $3 AND kind = 'edit'
+	b.Queue(`INSERT INTO erasures (shard, seq) SELECT $1::integer, $3::bigint UNION SELECT $1, seq FROM changes WHERE log = $2 AND target = $3 AND kind = 'edit'
 		ON CONFLICT DO NOTHING`, shard, num, target)
 	for _, query := range []string{
 		`DELETE FROM changes WHERE log = $1 AND target = $2 AND kind = 'edit'`,

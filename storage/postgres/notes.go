@@ -50,7 +50,7 @@ func (s *DB) Star(ctx context.Context, u fabric.UserID, c fabric.ChannelID, seq 
 			return err
 		}
 		var n int
-		if err := tx.QueryRow(ctx, `SELECT count(*) FROM stars WHERE user_id = $1`, u).Scan(&n); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM stars WHERE user_id = $1 AND (log, target) <> ($2, $3)`, u, num, seqArg(seq)).Scan(&n); err != nil {
 			return fmt.Errorf("count stars: %w", err)
 		}
 		if n >= most {

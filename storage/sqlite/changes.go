@@ -21,11 +21,15 @@ func change(ctx context.Context, t tx, shard int, log int64, c *history.Change) 
 	}
 	switch c.Kind {
 	case fabric.MsgEdit:
-		return reindex(ctx, t, shard, log, target, func() error {
-			_, err := t.exec(ctx, `UPDATE messages SET body = ?, edited_at = ? WHERE place = ? AND log = ? AND sender = ? AND deleted_at IS NULL`,
+		err := reindex(ctx, t, shard, log, target, func() (err error) {
+			n, err = t.exec(ctx, `UPDATE messages SET body = ?, edited_at = ? WHERE place = ? AND log = ? AND sender = ? AND deleted_at IS NULL`,
 				string(c.New), c.At, target, log, string(c.From))
 			return err
 		})
+		if err != nil || n > 0 {
+			return err
+		}
+		return dropLate(ctx, t, log, target, at)
 	case fabric.MsgDelete:
 		return reindex(ctx, t, shard, log, target, func() error { return remove(ctx, t, log, target, c.At) })
 	case fabric.MsgReaction:
@@ -34,6 +38,21 @@ func change(ctx context.Context, t tx, shard int, log int64, c *history.Change) 
 		return pin(ctx, t, log, target, at, c.On)
 	}
 	return nil
+}
+
+// dropLate takes away an edit of a message that is deleted or gone already: its text is to stay no more than the others'.
+// Where the channel ends stays known.
+func dropLate(ctx context.Context, t tx, log, target, at int64) error {
+	n, err := t.exec(ctx, `INSERT INTO erasures (place) SELECT ?1 WHERE NOT EXISTS
+		(SELECT 1 FROM messages WHERE place = ?2 AND log = ?3 AND deleted_at IS NULL) ON CONFLICT DO NOTHING`, at, target, log)
+	if err != nil || n == 0 {
+		return err
+	}
+	if _, err := t.exec(ctx, `UPDATE logs SET head = max(head, ?) WHERE num = ?`, at, log); err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `DELETE FROM changes WHERE place = ?`, at)
+	return err
 }
 
 // remove makes a message a deleted one. Its body leaves here, and the log by the erasures.
@@ -105,11 +124,15 @@ func (s *DB) Expire(ctx context.Context, now int64, limit int) (removed int, err
 			}); err != nil {
 				return err
 			}
+			// The channel may end with it, or with what changed it.
+			if _, err := t.exec(ctx, `UPDATE logs SET head = max(head, ?1, coalesce((SELECT max(place) FROM changes WHERE target = ?1), 0))
+				WHERE num = (SELECT log FROM messages WHERE place = ?1)`, target); err != nil {
+				return err
+			}
 			if err := strip(ctx, t, target); err != nil {
 				return err
 			}
 			for _, query := range []string{
-				`UPDATE logs SET head = max(head, ?1) WHERE num = (SELECT log FROM messages WHERE place = ?1)`,
 				`DELETE FROM changes WHERE target = ?1`,
 				`DELETE FROM hidden WHERE target = ?1`,
 				`DELETE FROM messages WHERE place = ?1`,

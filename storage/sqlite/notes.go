@@ -51,7 +51,7 @@ func (s *DB) Star(ctx context.Context, u fabric.UserID, c fabric.ChannelID, seq 
 			return err
 		}
 		var n int
-		if err := t.QueryRowContext(ctx, `SELECT count(*) FROM stars WHERE user_id = ?`, string(u)).Scan(&n); err != nil {
+		if err := t.QueryRowContext(ctx, `SELECT count(*) FROM stars WHERE user_id = ? AND target <> ?`, string(u), target).Scan(&n); err != nil {
 			return fmt.Errorf("count stars: %w", err)
 		}
 		if n >= most {

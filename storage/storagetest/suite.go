@@ -53,6 +53,20 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 		{"ArchiveAgain", testArchiveAgain},
 		{"Page", testPage},
 		{"News", testNews},
+		{"Edit", testEdit},
+		{"Delete", testDelete},
+		{"LateEdit", testLateEdit},
+		{"Reactions", testReactions},
+		{"Pins", testPins},
+		{"ChangesAgain", testChangesAgain},
+		{"ChangesAreNoMessages", testChangesAreNoMessages},
+		{"Hide", testHide},
+		{"Stars", testStars},
+		{"Only", testOnly},
+		{"Expire", testExpire},
+		{"ExpireInParts", testExpireInParts},
+		{"HeadsStay", testHeadsStay},
+		{"Disappear", testDisappear},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open(t)) })
 	}
