@@ -268,9 +268,9 @@ func (r *receiver) waitFor(ctx context.Context, t *testing.T, seq uint64) {
 	}
 }
 
-func readAll(ctx context.Context, t *testing.T, s *client.Session, c fabric.ChannelID) []fabric.Stored {
+func readAll(ctx context.Context, t *testing.T, s *client.Session, c fabric.ChannelID) []client.Shown {
 	t.Helper()
-	var all []fabric.Stored
+	var all []client.Shown
 	q := client.HistoryQuery{Limit: 200}
 	for {
 		page, err := s.History(ctx, c, q)
