@@ -20,7 +20,7 @@ func TestTheDocumentHasEveryRoute(t *testing.T) {
 			documented = append(documented, method+" "+path)
 		}
 	}
-	routed := routes(t, "../node/run.go", "health", "clientHandler")
+	routed := routes(t, "../node/health.go", "clientHandler")
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
