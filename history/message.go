@@ -73,11 +73,11 @@ func (r *Role) admit(ctx context.Context, req contract.HistoryAdmitRequest) (str
 	if err != nil {
 		return struct{}{}, err
 	}
-	return struct{}{}, r.mayChange(&m, req, c)
+	return struct{}{}, r.mayChange(&m, req)
 }
 
 // mayChange says why a message must not be changed so.
-func (r *Role) mayChange(m *Shown, req contract.HistoryAdmitRequest, c Change) error {
+func (r *Role) mayChange(m *Shown, req contract.HistoryAdmitRequest) error {
 	own := m.From == req.User
 	switch {
 	case fabric.IsServerKind(m.Kind) && m.Kind != fabric.MsgDeleted:

@@ -223,8 +223,9 @@ func (w *walk) news(ctx context.Context, from fabric.ChannelID) (list []Span, mo
 	return list, more, nil
 }
 
-// after returns the least name behind a channel's.
-func after(c fabric.ChannelID) fabric.ChannelID { return c + "\x00" }
+// after returns a name behind a channel's and before that of any other: none has a character as low as this one, and not
+// every database takes a lower one.
+func after(c fabric.ChannelID) fabric.ChannelID { return c + "!" }
 
 // withTails adds those spans of whose news the archive does not know yet: the logs say which channels have any in their
 // tails.

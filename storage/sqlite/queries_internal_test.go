@@ -56,7 +56,7 @@ func TestMigrationsBothWays(t *testing.T) {
 		}
 		up = append(up, schema())
 	}
-	for v := int64(newest); v >= 0; v-- {
+	for v := newest; v >= 0; v-- {
 		if err := migrate(t.Context(), w.db, v); err != nil {
 			t.Fatal(err)
 		}

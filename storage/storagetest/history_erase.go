@@ -49,17 +49,17 @@ func testExpire(t *testing.T, s Store) {
 		}
 	}
 	seen(100)
-	expire := func(ms int64, limit, removed int) {
+	expire := func(ms int64, removed int) {
 		t.Helper()
-		n, err := s.Expire(t.Context(), start+ms, limit)
+		n, err := s.Expire(t.Context(), start+ms, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want(t, "removed", n, removed)
 	}
-	expire(99, 10, 0)
-	expire(100, 10, 1)
-	expire(100, 10, 0)
+	expire(99, 0)
+	expire(100, 1)
+	expire(100, 0)
 	seen(0) // gone, not hidden
 	want(t, "to ann", w.shows(ann.ID), "1 stays; 3 later until@200; ")
 	erasures := func() []history.Erasure {
@@ -82,7 +82,7 @@ func testExpire(t *testing.T, s Store) {
 		t.Fatal(err)
 	}
 	want(t, "erasures", erasures(), []history.Erasure{{Seq: edit}})
-	expire(1000, 10, 1)
+	expire(1000, 1)
 	want(t, "erasures", erasures(), []history.Erasure{{Seq: later}, {Seq: edit}})
 	want(t, "to ann", w.shows(ann.ID), "1 stays; ")
 }

@@ -67,6 +67,12 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 		{"ExpireInParts", testExpireInParts},
 		{"HeadsStay", testHeadsStay},
 		{"Disappear", testDisappear},
+		{"Spans", testSpans},
+		{"From", testFrom},
+		{"Search", testSearch},
+		{"SearchForgets", testSearchForgets},
+		{"SearchInGroups", testSearchInGroups},
+		{"SearchInManyChannels", testSearchInManyChannels},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open(t)) })
 	}
