@@ -88,6 +88,7 @@ func open(path, synchronous string, pragmas ...string) (*sql.DB, error) {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{
 		"journal_mode(WAL)", "synchronous(" + synchronous + ")", "foreign_keys(1)", "busy_timeout(10000)",
 		"cache_size(-16384)", "temp_store(MEMORY)",
+		"secure_delete(1)", // what people delete is overwritten; the archive, which only adds, costs the same
 		// Copying the WAL into the file later, in larger steps, writes a page that changed often once.
 		"wal_autocheckpoint(8000)",
 	}, pragmas...)}
