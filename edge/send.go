@@ -121,7 +121,13 @@ func target(u fabric.UserID, to string) (fabric.ChannelID, error) {
 
 // openedFor is how long an edge relies on what it was told of a direct chat. Blocks reach it at once where one of the two
 // is online here; this bounds it where neither is, and where the word was lost.
-const openedFor = 30 * time.Second
+//
+// Where nobody can answer after that, because the database is away, those who wrote to each other go on with what was
+// known: no block is made meanwhile either. It is asked again after openedAgain.
+const (
+	openedFor   = 30 * time.Second
+	openedAgain = 5 * time.Second
+)
 
 // openedChat is what an edge was told of a direct chat, as one of its users.
 type openedChat struct {
@@ -139,7 +145,8 @@ type opening struct {
 // only says that the other one has blocked u.
 func (e *Edge) open(ctx context.Context, u fabric.UserID, c fabric.ChannelID) (only bool, err error) {
 	key := opening{c, u}
-	if o, ok := e.opened.Get(key); ok && e.clock.now()-o.at < openedFor.Milliseconds() {
+	o, known := e.opened.Get(key)
+	if known && e.clock.now()-o.at < openedFor.Milliseconds() {
 		return o.only, nil
 	}
 	peer, ok := c.Peer(u)
@@ -150,6 +157,10 @@ func (e *Edge) open(ctx context.Context, u fabric.UserID, c fabric.ChannelID) (o
 	defer cancel()
 	began := e.clock.now()
 	reply, err := service.Call[contract.ChatsOpenReply](ctx, e.nc, subjects.ChatsOpen, contract.ChatsOpenRequest{User: u, Peer: peer})
+	if known && fabric.CodeOf(err) == fabric.CodeUnavailable {
+		began -= (openedFor - openedAgain).Milliseconds()
+		reply.Only, err = o.only, nil
+	}
 	if err != nil {
 		return false, err
 	}
