@@ -1,6 +1,7 @@
 package edge_test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -28,12 +29,14 @@ func TestTheDocumentListsWhatThereIs(t *testing.T) {
 		}
 	}
 	for _, c := range doc.Channels {
-		if strings.HasPrefix(c.Address, "weft.") {
+		if _, asked := c.Messages["request"]; asked && strings.HasPrefix(c.Address, "weft.") {
 			verbs = append(verbs, c.Address)
 		}
-		if bucket, ok := strings.CutPrefix(c.Address, "$KV."); ok {
-			bucket, _, _ = strings.Cut(bucket, ".")
-			buckets = append(buckets, bucket)
+		for _, kept := range []string{"$KV.", "$O."} {
+			if bucket, ok := strings.CutPrefix(c.Address, kept); ok {
+				bucket, _, _ = strings.Cut(bucket, ".")
+				buckets = append(buckets, bucket)
+			}
 		}
 	}
 	decoder := literals(t, "request.go", "ops", func(ast.Node) bool { return true })
@@ -53,7 +56,7 @@ func TestTheDocumentListsWhatThereIs(t *testing.T) {
 		{"the buckets", firsts(found(t, "../subjects/subjects.go", `Bucket\w+\s+= "(\w+)"`)), buckets},
 		{
 			"the error codes", firsts(found(t, "../fabric/errors.go", `Code\w+\s+Code = "(\w+)"`)),
-			doc.Components.Schemas["error"].Properties["code"].Enum,
+			texts(doc.Components.Schemas["error"].Properties["code"].Enum),
 		},
 	} {
 		program, document := sorted(same.program), sorted(same.document)
@@ -121,6 +124,13 @@ func firsts(matches [][]string) (list []string) {
 		list = append(list, m[1])
 	}
 	return list
+}
+
+func texts(list []any) (texts []string) {
+	for _, v := range list {
+		texts = append(texts, fmt.Sprint(v))
+	}
+	return texts
 }
 
 func sorted(list []string) []string {

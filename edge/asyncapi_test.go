@@ -51,7 +51,7 @@ type asyncapi struct {
 	}
 	Components struct {
 		Schemas map[string]struct {
-			Properties map[string]struct{ Enum []string }
+			Properties map[string]struct{ Enum []any }
 		}
 	}
 
@@ -155,7 +155,7 @@ func (d *asyncapi) listen(nc *nats.Conn) (heard func()) {
 	}
 	passed := make(chan *nats.Msg, 1<<16) // one channel for all keeps their order
 	var subs []*nats.Subscription
-	for _, subject := range []string{"msg.>", "live.>", "rcpt.>", "pres.>", "$KV.>", "weft.>", subjects.SendOTP, "_INBOX.>"} {
+	for _, subject := range []string{"msg.>", "live.>", "rcpt.>", "grcpt.>", "pres.>", "$KV.>", "weft.>", subjects.SendOTP, "_INBOX.>"} {
 		sub, err := nc.ChanSubscribe(subject, passed)
 		if err != nil {
 			d.t.Fatal(err)
@@ -204,19 +204,26 @@ func (d *asyncapi) pass(m *nats.Msg, addresses map[string]*regexp.Regexp, asked 
 		messages := d.Channels[channel].Messages
 		_, request := messages["request"]
 		_, gone := messages["gone"]
+		_, kick := messages["kick"]
 		ended := m.Header.Get("KV-Operation") != "" || m.Header.Get("Nats-Marker-Reason") != ""
 		switch {
 		case request:
 			asked[m.Reply] = channel
 			d.hold(channel, "request", m.Data)
 		case ended && len(m.Data) == 0: // a key's end, which says all by its headers
+		case kick && len(m.Data) == 0: // which says all by its subject
+			d.hold(channel, "kick", []byte("null"))
 		case gone && ended:
 			d.hold(channel, "gone", m.Data)
 		case gone:
 			d.hold(channel, "here", m.Data)
 		default:
+			raw := m.Data
+			if channel == "revoked" { // which is text
+				raw = strconv.AppendQuote(nil, string(raw))
+			}
 			for only := range messages {
-				d.hold(channel, only, m.Data)
+				d.hold(channel, only, raw)
 			}
 		}
 		return
@@ -291,6 +298,10 @@ func TestTheServerTalksAsTheDocumentSays(t *testing.T) {
 	if missed, _ := late.Synced(); len(missed) != 2 {
 		t.Errorf("a resume brought %d messages, want 2", len(missed))
 	}
+
+	talkOfGroups(t, doc, say, nc, ann, bob, a, b)
+	talkOfPeople(t, nc, ann, bob, f.User(t, here, "cem"))
+	say(a, "watch", fields{"users": []fabric.UserID{bob.User.ID}}) // since he had blocked her
 
 	// what is refused
 	refused(fabric.CodeForbidden, say(a, "join", fields{"channel": "g." + fabric.NewCID()}))
