@@ -36,7 +36,10 @@ class Server {
   }
 }
 
-const directory = { user: async (id: string) => ({ id, name: `Named ${id.slice(-2)}` }) };
+const directory = {
+  user: async (id: string) => ({ id, name: `Named ${id.slice(-2)}` }),
+  channel: async (id: string): Promise<Channel> => ({ id, kind: "direct", name: `Told ${id.slice(-2)}`, unread: 0, receipts: [] }),
+};
 const settled = () => new Promise((done) => setImmediate(done));
 const ids = (chats: ChatList) => chats.order.value.map((c) => c.name);
 

@@ -1,6 +1,6 @@
 // All chats of the user: what the server lists, page by page, kept in step by events.
 import { computed, signal } from "@preact/signals";
-import type { Channel, Client, Message, Receipt, User } from "@weft/client";
+import type { Channel, ChannelChange, Client, Message, Receipt, User } from "@weft/client";
 import { peerOf } from "@weft/client";
 import { type Chat, countIsStale, emptyChat, listed, marked, newestFirst, received, unreadOf } from "./chat";
 import { debounced } from "./debounced";
@@ -12,6 +12,7 @@ const REFRESH_MS = 150;
 
 export interface Directory {
   user(id: string): Promise<User>;
+  channel(id: string): Promise<Channel>;
 }
 
 export class ChatList {
@@ -21,8 +22,11 @@ export class ChatList {
   /** There are more chats on the server than are held here. */
   readonly more = signal(false);
   /** As shown: those with a message, newest first. */
-  readonly order = computed(() => [...this.chats.value.values()].filter((c) => c.last).sort(newestFirst));
+  readonly order = computed(() => this.all.value.filter((c) => !c.prefs.archived));
+  readonly archived = computed(() => this.all.value.filter((c) => c.prefs.archived));
   readonly unread = computed(() => this.order.value.reduce((n, chat) => n + (unreadOf(chat) > 0 ? 1 : 0), 0));
+
+  private readonly all = computed(() => [...this.chats.value.values()].filter((c) => c.last).sort(newestFirst));
 
   // The next state; published once for all events that one frame brought.
   private next: Map<string, Chat> | null = null;
@@ -30,6 +34,7 @@ export class ChatList {
   private cursor: string | undefined;
   private loading: Promise<void> | null = null;
   private naming = new Set<string>();
+  private readonly reloading = new Set<string>();
   private readonly refreshSoon = debounced(REFRESH_MS, () => void this.refresh());
 
   constructor(
@@ -75,6 +80,45 @@ export class ChatList {
   message(message: Message): void {
     const chat = this.get(message.channel) ?? this.stranger(message.channel);
     this.put(received(chat, message, this.me));
+    // What the group is called, who is in it and what its rules are: the server says it all in one answer.
+    if (message.kind === "group" || message.kind === "member" || message.kind === "settings") this.reloadSoon(message.channel);
+  }
+
+  /** Something changed in our list, here or on another device. */
+  changed(change: ChannelChange): void {
+    const chat = this.get(change.channel);
+    switch (change.change) {
+      case "added":
+        return void this.reload(change.channel);
+      case "removed":
+        return this.remove(change.channel);
+      case "prefs":
+        if (chat) this.put({ ...chat, prefs: change.prefs ?? {} });
+        return;
+      case "blocked":
+        if (chat) this.put({ ...chat, blocked: change.on ?? false });
+        return;
+      case "hidden":
+        if (chat?.last?.seq === change.seq) void this.reload(change.channel);
+    }
+  }
+
+  /** Asks for one chat anew. */
+  async reload(id: string): Promise<void> {
+    try {
+      this.take(await this.directory.channel(id));
+    } catch {
+      // It is none of ours any more, or the connection went: the next refresh tells.
+    }
+  }
+
+  /** Takes over what a call has answered. */
+  take(channel: Channel): void {
+    this.put(listed(this.get(channel.id) ?? emptyChat(channel.id), channel, this.me));
+  }
+
+  remove(id: string): void {
+    this.write((next) => next.delete(id));
   }
 
   receipt(receipt: { channel: string } & Partial<Receipt>): void {
@@ -98,6 +142,15 @@ export class ChatList {
     }
   }
 
+  private reloadSoon(id: string): void {
+    if (this.reloading.has(id)) return;
+    this.reloading.add(id);
+    setTimeout(() => {
+      this.reloading.delete(id);
+      if (this.get(id)) void this.reload(id);
+    }, REFRESH_MS);
+  }
+
   // stranger is a chat that an event tells of first: someone wrote for the first time, or it lies beyond the pages read.
   private stranger(id: string): Chat {
     const peer = peerOf(id, this.me);
@@ -111,10 +164,6 @@ export class ChatList {
     return reply.cursor || undefined;
   }
 
-  private take(channel: Channel): void {
-    this.put(listed(this.get(channel.id) ?? emptyChat(channel.id), channel, this.me));
-  }
-
   private async once(work: () => Promise<void>): Promise<void> {
     this.loading = work().then(
       () => void (this.error.value = false),
@@ -122,11 +171,14 @@ export class ChatList {
     );
     await this.loading;
     this.loading = null;
-    for (const chat of this.chats.value.values()) if (!chat.name) void this.name(chat.id);
+    for (const chat of this.chats.value.values()) if (!chat.name && chat.kind === "direct") void this.name(chat.id);
   }
 
   private put(chat: Chat): void {
-    if (this.get(chat.id) === chat) return;
+    if (this.get(chat.id) !== chat) this.write((next) => next.set(chat.id, chat));
+  }
+
+  private write(change: (next: Map<string, Chat>) => void): void {
     if (!this.next) {
       this.next = new Map(this.chats.value);
       queueMicrotask(() => {
@@ -134,6 +186,6 @@ export class ChatList {
         this.next = null;
       });
     }
-    this.next.set(chat.id, chat);
+    change(this.next);
   }
 }

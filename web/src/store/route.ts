@@ -1,15 +1,30 @@
-// Which chat is open, kept in the address, so that the browser's back button, bookmarks and reloads do what they should.
-import { type ReadonlySignal, signal } from "@preact/signals";
+// What is open, kept in the address, so that the browser's back button, bookmarks and reloads do what they should:
+// #/<channel> is a chat, #/join/<code> an invite.
+import { computed, type ReadonlySignal, signal } from "@preact/signals";
 
 const prefix = "#/";
+const joining = "join/";
 
 function read(): string {
-  return location.hash.startsWith(prefix) ? decodeURIComponent(location.hash.slice(prefix.length)) : "";
+  if (!location.hash.startsWith(prefix)) return "";
+  try {
+    return decodeURIComponent(location.hash.slice(prefix.length));
+  } catch {
+    return ""; // no address of ours
+  }
+}
+
+/** Where an invite leads whoever opens it. */
+export function inviteLink(code: string): string {
+  return `${location.origin}${location.pathname}${prefix}${joining}${encodeURIComponent(code)}`;
 }
 
 export class Route {
   private readonly current = signal(read());
-  readonly channel: ReadonlySignal<string> = this.current;
+  /** The open chat, "" if none is. */
+  readonly channel: ReadonlySignal<string> = computed(() => (this.current.value.startsWith(joining) ? "" : this.current.value));
+  /** The code of the invite that was followed, "" if none was. */
+  readonly invite: ReadonlySignal<string> = computed(() => (this.current.value.startsWith(joining) ? this.current.value.slice(joining.length) : ""));
   private readonly changed = () => (this.current.value = read());
 
   constructor() {

@@ -1,12 +1,16 @@
 // A signed-in user in this tab: the connection, and all state that it keeps in step. Views read signals and call methods;
 // only this file hands events to the state they change.
 import { batch, computed, effect, signal, untracked } from "@preact/signals";
-import { Api, type Auth, Client, type ConnectionState, directChannel, type Message, peerOf, type User } from "@weft/client";
+import { Api, type Auth, type ChannelChange, Client, type ConnectionState, directChannel, isChange, type Message, peerOf, type User } from "@weft/client";
+import { Actions } from "./actions";
 import { emptyChat, marksOf } from "./chat";
 import { ChatList } from "./chatlist";
 import { Drafts } from "./drafts";
 import { Outbox } from "./outgoing";
 import { StoredPending } from "./pending";
+import { Members } from "./members";
+import { People } from "./people";
+import { Pictures } from "./pictures";
 import { Watched } from "./presence";
 import { Route } from "./route";
 import { split } from "./split";
@@ -25,6 +29,13 @@ export class Session {
   readonly typing: Typing;
   readonly watched: Watched;
   readonly drafts: Drafts;
+  readonly people: People;
+  readonly pictures: Pictures;
+  readonly actions: Actions;
+  /** Oneself as others see one; it changes with one's profile. */
+  readonly self: ReturnType<typeof signal<User>>;
+  /** What stands beside or in place of the chats: a list, a form. */
+  readonly panel = signal<"" | "info" | "new-group" | "settings" | "starred">("");
   readonly route = new Route();
   /** The newest message that came into the open chat, for those who cannot see it come. */
   readonly announced = signal<Message | null>(null);
@@ -35,8 +46,9 @@ export class Session {
     return this.chats.chats.value.get(id) ?? emptyChat(id, peer ? { id: peer, name: "" } : undefined);
   });
 
-  private readonly client: Client;
+  readonly client: Client;
   private readonly threads = new Map<string, Thread>();
+  private readonly groups = new Map<string, Members>();
   private readonly undo: (() => void)[] = [];
   private synced = false;
 
@@ -51,6 +63,13 @@ export class Session {
     this.typing = new Typing(this.client);
     this.watched = new Watched(this.client);
     this.drafts = new Drafts(this.me.id, localStorage);
+    this.self = signal(me);
+    this.people = new People(this.api, me);
+    this.pictures = new Pictures(this.api);
+    this.actions = new Actions({
+      api: this.api, client: this.client, chats: this.chats, me: me.id,
+      thread: (channel) => this.thread(channel), message: (m) => this.message(m),
+    });
     this.outbox = new Outbox(this.client, this.me.id, (m) => this.message(m), sessionStorage);
   }
 
@@ -62,9 +81,7 @@ export class Session {
       client.on("receipt", (r) => this.chats.receipt(r)),
       client.on("typing", (t) => t.user !== this.me.id && this.typing.event(t.channel, t.user, t.on)),
       client.on("presence", (p) => this.watched.event(p)),
-      client.on("channel", (c) => {
-        if (c.change === "read") this.chats.receipt({ channel: c.channel, user: this.me.id, read: c.read ?? 0 });
-      }),
+      client.on("channel", (c) => this.changed(c)),
       client.on("synced", () => this.caughtUp()),
       client.on("reset", () => this.lostTrack()),
       effect(() => client.active(visible.value)),
@@ -75,6 +92,7 @@ export class Session {
     );
     client.connect();
     this.outbox.restore();
+    void this.loadSelf();
   }
 
   stop(): void {
@@ -82,6 +100,7 @@ export class Session {
     for (const undo of this.undo.splice(0)) undo();
     this.route.close();
     this.client.close();
+    this.pictures.stop();
   }
 
   async signOut(): Promise<void> {
@@ -103,13 +122,20 @@ export class Session {
   thread(channel: string): Thread {
     let thread = this.threads.get(channel);
     if (thread) this.threads.delete(channel);
-    else thread = new Thread(channel, this.client);
+    else thread = new Thread(channel, this.client, this.me.id);
     this.threads.set(channel, thread);
     for (const id of this.threads.keys()) {
       if (this.threads.size <= HELD_THREADS) break;
       if (id !== this.route.channel.peek()) this.threads.delete(id);
     }
     return thread;
+  }
+
+  /** Who is in a group. */
+  members(channel: string): Members {
+    let members = this.groups.get(channel);
+    if (!members) this.groups.set(channel, (members = new Members(this.api, channel.slice(2), (users) => this.people.know(users))));
+    return members;
   }
 
   /** Opens the direct chat with whoever has this phone number; says no if nobody has. */
@@ -123,9 +149,60 @@ export class Session {
     return "opened";
   }
 
-  sendText(channel: string, text: string): void {
+  /** Sends what was written; more says what it answers and whom it mentions. */
+  sendText(channel: string, text: string, more: { reply_to?: number; mentions?: string[] } = {}): void {
     this.typing.stopped();
-    for (const part of split(text)) this.outbox.send(channel, "text", { text: part });
+    for (const part of split(text)) this.outbox.send(channel, "text", { text: part, ...more });
+  }
+
+  /** Sends a message to another chat as it is. */
+  forward(channel: string, message: Message): void {
+    const { reply_to: _, mentions: __, imported: ___, ...body } = message.body ?? {};
+    this.outbox.send(channel, message.kind, { ...body, forwarded: true });
+  }
+
+  /** Opens a chat and brings one of its messages into sight. */
+  openAt(channel: string, seq: number): void {
+    this.route.go(channel);
+    void this.thread(channel).goTo(seq);
+  }
+
+  async loadSelf(): Promise<void> {
+    try {
+      const me = await this.api.me();
+      this.self.value = me;
+      this.people.know([me]);
+    } catch {
+      // What the sign-in told does until the next time.
+    }
+  }
+
+  private changed(change: ChannelChange): void {
+    switch (change.change) {
+      case "read":
+        return this.chats.receipt({ channel: change.channel, user: this.me.id, read: change.read ?? 0 });
+      case "hidden":
+        this.threads.get(change.channel)?.update(change.seq ?? 0, () => null);
+        break;
+      case "starred":
+        this.threads.get(change.channel)?.update(change.seq ?? 0, (m) => ({ ...m, starred: change.on ?? false }));
+        break;
+      case "profile":
+        void this.loadSelf();
+        break;
+      case "removed":
+        if (this.route.channel.value === change.channel) this.actions.tell("You are no longer in this group.");
+        this.left(change.channel);
+    }
+    this.chats.changed(change);
+  }
+
+  /** We are no longer in a group. */
+  left(channel: string): void {
+    this.threads.delete(channel);
+    this.groups.delete(channel);
+    if (this.route.channel.value === channel) this.route.back();
+    this.chats.remove(channel);
   }
 
   /** Says that the user has seen the conversation up to seq. */
@@ -141,6 +218,8 @@ export class Session {
       const isNew = message.seq > (this.chats.get(message.channel)?.last?.seq ?? 0);
       this.chats.message(message);
       this.threads.get(message.channel)?.receive(message);
+      if (message.kind === "member") this.groups.get(message.channel)?.changed();
+      if (isChange(message.kind)) return;
       if (message.from === this.me.id) {
         this.outbox.discard(message.cid); // its reply was lost, or is on its way
         return;
@@ -181,11 +260,15 @@ export class Session {
 
   private show(channel: string): void {
     this.announced.value = null;
+    this.actions.writing.value = null;
+    this.panel.value = "";
     this.typing.stopped();
     void this.watched.watch(channel ? peerOf(channel, this.me.id) : undefined);
     if (!channel) return;
     const thread = this.thread(channel);
     if (!thread.loaded.peek()) void thread.loadNewest();
-    if (!this.chats.get(channel)?.name) void this.chats.name(channel);
+    const chat = this.chats.get(channel);
+    if (!chat?.name) void (peerOf(channel, this.me.id) ? this.chats.name(channel) : this.chats.reload(channel));
+    else if (chat.prefs.marked_unread) void this.actions.setPrefs(channel, { marked_unread: false });
   }
 }

@@ -1,7 +1,7 @@
 // A conversation's messages as a window that pages both ways and follows what arrives while it stands at the end.
 import { signal } from "@preact/signals";
-import type { Client, Message } from "@weft/client";
-import { add, dropNewest, dropOldest, emptyWindow, firstSeq, holeBefore, lastSeq, type Window } from "./window";
+import { changed, type Client, isChange, type Message } from "@weft/client";
+import { add, dropNewest, dropOldest, emptyWindow, firstSeq, holeBefore, lastSeq, mapMessages, type Window } from "./window";
 
 /** The most messages that are held and rendered at once. */
 export const MAX_MESSAGES = 300;
@@ -20,6 +20,14 @@ export class Thread {
   /** The view stands at the end and wants to stay there. */
   readonly atEnd = signal(true);
 
+  /** The message that the view is to bring into sight. */
+  readonly goal = signal(0);
+
+  /** Counts what may have changed the pinned messages. */
+  readonly pinsChanged = signal(0);
+
+  // Records that came and are no messages, by seq: they leave no hole.
+  private readonly passed = new Set<number>();
   // What arrives while the newest page is on its way.
   private early: Message[] = [];
   // A message is missing amidst those held, and asking for it failed.
@@ -30,7 +38,30 @@ export class Thread {
   constructor(
     readonly channel: string,
     private readonly client: Pick<Client, "history">,
+    private readonly me = "",
   ) {}
+
+  /** Brings a message into sight, whatever part of the conversation is held. */
+  async goTo(seq: number): Promise<void> {
+    if (!this.window.value.messages.some((m) => m.seq === seq)) {
+      const generation = ++this.generation;
+      await this.load("newest", generation, async (current) => {
+        const page = await this.client.history(this.channel, { before: seq + 1, limit: PAGE });
+        if (!current()) return;
+        this.window.value = { ...add({ messages: [], older: page.more, newer: true }, page.messages) };
+        this.early = [];
+        this.loaded.value = true;
+        this.atEnd.value = false;
+      });
+    }
+    this.atEnd.value = false;
+    this.goal.value = seq;
+  }
+
+  /** Changes what is held by what was done on this or another device. */
+  update(seq: number, f: (m: Message) => Message | null): void {
+    this.window.value = mapMessages(this.window.value, (m) => (m.seq === seq ? f(m) : m));
+  }
 
   /** Shows the end of the conversation, unless it is held already. */
   async loadNewest(): Promise<void> {
@@ -79,6 +110,13 @@ export class Thread {
 
   /** A message of this conversation arrived, or one of ours was stored. */
   receive(message: Message): void {
+    if (isChange(message.kind)) {
+      this.passed.add(message.seq);
+      if (message.kind === "pin" || message.kind === "delete") this.pinsChanged.value++;
+      this.early = this.early.map((m) => changed(m, message, this.me));
+      this.window.value = mapMessages(this.window.value, (m) => changed(m, message, this.me));
+      return;
+    }
     if (!this.loaded.value || this.loading.value === "newest" || this.loading.value === "newer") {
       this.early.push(message);
       if (this.loaded.value && !this.window.value.newer) this.append(message);
@@ -94,14 +132,14 @@ export class Thread {
     const next = add(window, [message]);
     if (this.atEnd.peek()) this.window.value = dropOldest(next, MAX_MESSAGES);
     else this.window.value = dropNewest(next, MAX_MESSAGES + PAGE); // what is being read must not move away
-    if (holeBefore(this.window.value, message.seq) !== undefined) {
+    if (holeBefore(this.window.value, message.seq, this.passed) !== undefined) {
       setTimeout(() => void this.fill(message.seq), HOLE_PATIENCE_MS);
     }
   }
 
   // fill asks for what lacks before seq, once: a reply may overtake the events of messages before it, which come.
   private async fill(seq: number): Promise<void> {
-    const after = holeBefore(this.window.value, seq);
+    const after = holeBefore(this.window.value, seq, this.passed);
     if (after === undefined) return;
     const generation = this.generation;
     try {

@@ -8,7 +8,7 @@ const RENEW_MS = 4000;
 const IDLE_MS = 5000;
 
 export class Typing {
-  /** Users by channel. */
+  /** The user who types, by channel; in a group the one who began last. */
   readonly shown = signal<ReadonlyMap<string, string>>(new Map());
   private readonly timers = new Map<string, ReturnType<typeof setTimeout>>();
 

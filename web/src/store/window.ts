@@ -42,9 +42,26 @@ export function dropNewest(w: Window, max: number): Window {
   return w.messages.length <= max ? w : { ...w, messages: w.messages.slice(0, max), newer: true };
 }
 
-/** The seq after which messages lack right before seq, or undefined if the run is unbroken there. */
-export function holeBefore(w: Window, seq: number): number | undefined {
+/**
+ * The seq after which messages lack right before seq, or undefined if the run is unbroken there. `passed` are records that
+ * are no messages: the one before may be one of them.
+ */
+export function holeBefore(w: Window, seq: number, passed?: ReadonlySet<number>): number | undefined {
   const at = w.messages.findIndex((m) => m.seq === seq);
   const before = at > 0 ? w.messages[at - 1] : undefined;
-  return before && w.messages[at]!.prev > before.seq ? before.seq : undefined;
+  if (!before) return undefined;
+  const prev = w.messages[at]!.prev;
+  return prev > before.seq && !passed?.has(prev) ? before.seq : undefined;
+}
+
+/** Changes the messages of a window; one that becomes null goes. */
+export function mapMessages(w: Window, f: (m: Message) => Message | null): Window {
+  let same = true;
+  const messages: Message[] = [];
+  for (const m of w.messages) {
+    const next = f(m);
+    if (next !== m) same = false;
+    if (next) messages.push(next);
+  }
+  return same ? w : { ...w, messages };
 }

@@ -1,9 +1,14 @@
-/** The initials on a colour that stays the same for a chat. */
-export function Avatar({ id, name }: { id: string; name: string }) {
+import { useSession } from "./context";
+
+/** A picture, or the initials on a colour that stays the same for a chat. */
+export function Avatar({ id, name, picture }: { id: string; name: string; picture?: string | undefined }) {
+  const url = useSession().pictures.url(picture);
+  if (url) return <img class="avatar" src={url} alt="" />;
   return <span class={`avatar avatar-${hue(id)}`} aria-hidden="true">{initials(name)}</span>;
 }
 
-function hue(id: string): number {
+/** One of eight colours that stays the same for an id. */
+export function hue(id: string): number {
   let sum = 0;
   for (let i = 0; i < id.length; i++) sum = (sum * 31 + id.charCodeAt(i)) >>> 0;
   return sum % 8;

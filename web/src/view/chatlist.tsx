@@ -1,3 +1,4 @@
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ChatItem } from "./chatitem";
 import { useSession } from "./context";
@@ -7,7 +8,9 @@ export function ChatListView() {
   const session = useSession();
   const { chats } = session;
   const list = useRef<HTMLUListElement>(null);
-  const order = chats.order.value;
+  const putAway = useSignal(false);
+  const archived = chats.archived.value;
+  const order = putAway.value && archived.length > 0 ? archived : chats.order.value;
   const open = session.route.channel.value;
   const stop = order.some((chat) => chat.id === open) ? open : order[0]?.id; // where the tab key stops
 
@@ -21,6 +24,11 @@ export function ChatListView() {
 
   return (
     <nav class="chats" aria-label="Chats" onKeyDown={(e) => move(e, list.current)}>
+      {archived.length > 0 && (
+        <button type="button" class="archived" data-testid="archived" aria-expanded={putAway.value} onClick={() => (putAway.value = !putAway.value)}>
+          {putAway.value ? "← All chats" : `Archived (${archived.length})`}
+        </button>
+      )}
       <ul ref={list} class="chat-list" data-testid="chat-list" role="list">
         {order.map((chat) => (
           <ChatItem key={chat.id} chat={chat} open={chat.id === open} focusable={chat.id === stop} />

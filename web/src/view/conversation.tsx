@@ -1,6 +1,7 @@
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import { marksOf, unreadOf, type Chat } from "../store/chat";
+import type { Message } from "@weft/client";
+import { isAdmin, marksOf, unreadOf, type Chat } from "../store/chat";
 import type { Thread } from "../store/thread";
 import { visible } from "../store/visible";
 import { lastSeq } from "../store/window";
@@ -8,8 +9,10 @@ import { Avatar } from "./avatar";
 import { Composer } from "./composer";
 import { useSession } from "./context";
 import { BackIcon } from "./icons";
+import { MessageInfo } from "./messageinfo";
 import { MessageList } from "./messages";
 import { PeerState } from "./peerstate";
+import { PinBar } from "./pinbar";
 
 /** The open chat. Mounted anew for each. */
 export function Conversation({ chat }: { chat: Chat }) {
@@ -17,6 +20,7 @@ export function Conversation({ chat }: { chat: Chat }) {
   const thread = useMemo(() => session.thread(chat.id), [chat.id]);
   // Where the line over what was new at opening stands. One who answers has seen it.
   const unreadAfter = useSignal(unreadOf(chat) > 0 ? marksOf(chat, session.me.id).read : undefined);
+  const shown = useSignal<Message | null>(null);
   const title = useRef<HTMLHeadingElement>(null);
 
   useEffect(() => {
@@ -42,16 +46,30 @@ export function Conversation({ chat }: { chat: Chat }) {
         <button type="button" class="round back" data-testid="back" aria-label="Back to chats" onClick={() => session.route.back()}>
           <BackIcon />
         </button>
-        <Avatar id={chat.peer?.id ?? chat.id} name={chat.name} />
+        <button type="button" class="bar-open" data-testid="open-info" aria-label={`About ${chat.name}`} aria-expanded={session.panel.value === "info"}
+          onClick={() => (session.panel.value = session.panel.value === "info" ? "" : "info")}>
+          <Avatar id={chat.peer?.id ?? chat.id} name={chat.name} picture={chat.avatar} />
+        </button>
         <div class="bar-title">
           <h2 ref={title} tabIndex={-1} dir="auto">{chat.name || "…"}</h2>
           <PeerState chat={chat} />
         </div>
       </header>
-      <MessageList thread={thread} chat={chat} unreadAfter={unreadAfter.value} session={session} toEnd={toEnd} />
-      <Composer channel={chat.id} sent={answered} />
+      <PinBar chat={chat} thread={thread} />
+      <MessageList thread={thread} chat={chat} unreadAfter={unreadAfter.value} session={session} toEnd={toEnd}
+        show={(m) => (shown.value = m)} />
+      {silenced(chat) ? <p class="composer silenced" data-testid="silenced">{silenced(chat)}</p> : <Composer chat={chat} thread={thread} sent={answered} />}
+      {shown.value && <MessageInfo message={shown.value} close={() => (shown.value = null)} />}
     </main>
   );
+}
+
+// silenced says why one cannot write here, "" where one can.
+function silenced(chat: Chat): string {
+  if (chat.kind === "group" && chat.settings?.send === "admins" && !isAdmin(chat)) return "Only admins write in this group.";
+  if (chat.peer?.deleted) return "This account was deleted.";
+  if (chat.blocked) return "You have blocked this person. Unblock them to write.";
+  return "";
 }
 
 // useReading tells that messages were read once they could be: the page is visible, and the end of the chat in view.

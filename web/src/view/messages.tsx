@@ -1,9 +1,10 @@
 import { Component, createRef } from "preact";
 import { now } from "../store/clock";
-import { unreadOf, type Chat } from "../store/chat";
+import { isSystem, unreadOf, type Chat } from "../store/chat";
 import type { Session } from "../store/session";
 import type { Thread } from "../store/thread";
 import { stateOf } from "../store/ticks";
+import type { Message } from "@weft/client";
 import { Bubble, PendingBubble } from "./bubble";
 import { DownIcon } from "./icons";
 import { dayName, sameDay } from "./times";
@@ -15,6 +16,8 @@ interface Props {
   /** The line over what is new stands after this seq. */
   unreadAfter: number | undefined;
   toEnd: () => void;
+  /** Shows what is known of a message. */
+  show: (message: Message) => void;
 }
 
 /** What must stay where it is while messages come and go around it. */
@@ -68,6 +71,20 @@ export class MessageList extends Component<Props> {
   override componentDidUpdate(_: Props, __: unknown, anchor: Anchor | undefined): void {
     this.restore(anchor);
     this.observeEnds();
+    this.goTo();
+  }
+
+  // goTo brings the message that was asked for into sight, once it is there.
+  private goTo(): void {
+    const { goal } = this.props.thread;
+    const seq = goal.peek();
+    if (!seq) return;
+    const element = this.scroller.current!.querySelector<HTMLElement>(`[data-seq="${seq}"]`);
+    if (!element) return;
+    goal.value = 0;
+    element.scrollIntoView({ block: "center" });
+    element.classList.add("found");
+    setTimeout(() => element.classList.remove("found"), 2000);
   }
 
   // An observer tells of changes only. To be told again of an end that is still near, it is observed anew.
@@ -99,6 +116,7 @@ export class MessageList extends Component<Props> {
   };
 
   render({ thread, chat }: Props) {
+    void thread.goal.value; // an update follows when it is set
     const window = thread.window.value;
     const items = this.items();
     const unread = unreadOf(chat);
@@ -131,7 +149,7 @@ export class MessageList extends Component<Props> {
   }
 
   private items() {
-    const { thread, chat, session, unreadAfter } = this.props;
+    const { thread, chat, session, unreadAfter, show } = this.props;
     const window = thread.window.value;
     const me = session.me.id;
     const items = [];
@@ -154,9 +172,9 @@ export class MessageList extends Component<Props> {
       }
       items.push(
         <Bubble key={message.from === me ? message.cid : message.seq} message={message} state={stateOf(message, chat, me)}
-          first={message.from !== lastFrom} name={chat.name} />,
+          first={message.from !== lastFrom} chat={chat} show={show} />,
       );
-      lastFrom = message.from;
+      lastFrom = isSystem(message.kind) ? "" : message.from;
     }
     if (window.newer) return items; // what is not stored yet stands at the very end
     for (const pending of session.outbox.pending.value) {

@@ -4,12 +4,20 @@ import { ConnectionBanner } from "./banner";
 import { SessionProvider, useSession } from "./context";
 import { Conversation } from "./conversation";
 import { Logo } from "./icons";
+import { Forward } from "./forward";
+import { InfoPanel } from "./info";
+import { JoinPage } from "./join";
 import { preview } from "./kinds";
+import { Settings } from "./settings";
 import { Sidebar } from "./sidebar";
+import { Starred } from "./starred";
 
 /** The page of one who is signed in: chats beside the open one, or on a narrow screen one of the two. */
 export function Shell({ session }: { session: Session }) {
-  const chat = session.open.value;
+  const invite = session.route.invite.value;
+  const chat = invite ? null : session.open.value;
+  const panel = session.panel.value;
+  const close = () => (session.panel.value = "");
   const unread = session.chats.unread.value;
   useEffect(() => {
     document.title = unread > 0 ? `(${unread}) Weft` : "Weft";
@@ -17,10 +25,15 @@ export function Shell({ session }: { session: Session }) {
   }, [unread]);
   return (
     <SessionProvider value={session}>
-      <div class={`shell${chat ? " has-open" : ""}`}>
+      <div class={`shell${chat || invite ? " has-open" : ""}${panel === "info" || panel === "starred" || panel === "settings" ? " has-panel" : ""}`}>
         <ConnectionBanner />
         <Sidebar />
-        {chat ? <Conversation key={chat.id} chat={chat} /> : <Nothing />}
+        {invite ? <JoinPage code={invite} /> : chat ? <Conversation key={chat.id} chat={chat} /> : <Nothing />}
+        {panel === "info" && chat && <InfoPanel key={chat.id} chat={chat} close={close} />}
+        {panel === "starred" && <Starred close={close} />}
+        {panel === "settings" && <Settings close={close} />}
+        {session.actions.forwarding.value && <Forward message={session.actions.forwarding.value} />}
+        <p class="notice" role="alert" data-testid="notice">{session.actions.notice.value}</p>
         <Announcer />
       </div>
     </SessionProvider>
@@ -40,5 +53,5 @@ function Nothing() {
 function Announcer() {
   const session = useSession();
   const message = session.announced.value;
-  return <div class="sr-only" aria-live="polite">{message && `${session.open.value?.name}: ${preview(message)}`}</div>;
+  return <div class="sr-only" aria-live="polite">{message && `${session.open.value?.name}: ${preview(message, session.people)}`}</div>;
 }

@@ -41,3 +41,9 @@ export function lastSeen(at: number, now: number): string {
   if (days === 1) return `last seen yesterday at ${clockTime(at)}`;
   return `last seen ${date.format(at)}`;
 }
+
+/** A time after which messages disappear, in seconds. */
+export function duration(seconds: number): string {
+  const days = Math.round(seconds / 86_400);
+  return days === 1 ? "1 day" : days === 7 ? "1 week" : `${days} days`;
+}

@@ -1,0 +1,49 @@
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { CloseIcon } from "./icons";
+
+interface Props {
+  title: string;
+  close: () => void;
+  children: ComponentChildren;
+  testid?: string;
+}
+
+/** Something that is done before anything else. The browser keeps the focus in it, and gives it back. */
+export function Dialog({ title, close, children, testid }: Props) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    dialog.current!.showModal();
+  }, []);
+  return (
+    <dialog ref={dialog} class="dialog" aria-label={title} data-testid={testid} onClose={close}
+      onKeyDown={(e) => e.stopPropagation()} onClick={(e) => e.target === dialog.current && dialog.current?.close()}>
+      <div class="dialog-content">
+        <header class="dialog-head">
+          <h2>{title}</h2>
+          <button type="button" class="round" aria-label="Close" onClick={() => dialog.current!.close()}><CloseIcon /></button>
+        </header>
+        {children}
+      </div>
+    </dialog>
+  );
+}
+
+/** A list beside the conversation, or in its place on a narrow screen. */
+export function Panel({ title, close, children, testid }: Props) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus(), []);
+  return (
+    <aside class="panel" aria-label={title} data-testid={testid} onKeyDown={(e) => {
+      if (e.key !== "Escape") return;
+      e.stopPropagation();
+      close();
+    }}>
+      <header class="bar">
+        <button type="button" class="round" aria-label="Close" data-testid="panel-close" onClick={close}><CloseIcon /></button>
+        <h2 ref={heading} tabIndex={-1} class="bar-title">{title}</h2>
+      </header>
+      <div class="panel-body">{children}</div>
+    </aside>
+  );
+}
