@@ -72,7 +72,7 @@ func strip(ctx context.Context, t tx, target int64) error {
 		`DELETE FROM changes WHERE target = ?1 AND kind = 'edit'`,
 		`DELETE FROM reactions WHERE target = ?1`,
 		`DELETE FROM stars WHERE target = ?1`,
-		`DELETE FROM pins WHERE target = ?1`,
+		`DELETE FROM pins WHERE log = (SELECT log FROM messages WHERE place = ?1) AND target = ?1`,
 	} {
 		if _, err := t.exec(ctx, query, target); err != nil {
 			return err

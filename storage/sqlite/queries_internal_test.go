@@ -89,65 +89,6 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	}
 }
 
-// No read that a client can cause scans a table, whatever is in it.
-func TestReadsUseIndexes(t *testing.T) {
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "weft.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	for name, query := range map[string]string{
-		"before": queryBefore, "after": queryAfter, "heads": queryHeads, "spans": querySpans, "message": queryMessage, "records": queryRecords,
-		"reactions": queryReactions, "noted": queryNoted, "pins": queryPins, "starred": queryStarred, "erasures": queryErasures,
-		"news": queryNews, "list": queryList, "unread": queryUnread, "user": queryUser, "phones": queryPhones, "devices": queryDevices,
-	} {
-		args := make([]any, max(strings.Count(query, "?"), 1))
-		for i := range args {
-			args[i] = "1"
-		}
-		if n := distinct(query); n > 0 {
-			args = args[:n]
-		}
-		found, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		steps := 0
-		for found.Next() {
-			var id, parent, unused int
-			var detail string
-			if err := found.Scan(&id, &parent, &unused, &detail); err != nil {
-				t.Fatal(err)
-			}
-			steps++
-			// json_each is the request's own list, list the page, (subquery-n) what has just been found.
-			fine := strings.Contains(detail, "VIRTUAL TABLE") || detail == "SCAN l" || strings.HasPrefix(detail, "SCAN (subquery") ||
-				detail == "SCAN erasures" // in their order, until the limit
-			if strings.Contains(detail, "TEMP B-TREE") && (name == "before" || name == "after" || name == "starred") {
-				t.Errorf("%s sorts what the index has in order: %s", name, detail)
-			}
-			if strings.HasPrefix(detail, "SCAN") && !fine {
-				t.Errorf("%s scans: %s", name, detail)
-			}
-		}
-		if err := found.Err(); err != nil || steps == 0 {
-			t.Errorf("%s: %d steps, %v", name, steps, err)
-		}
-		_ = found.Close()
-	}
-}
-
-// distinct counts the numbered parameters of a query, ?1 and so on.
-func distinct(query string) int {
-	n := 0
-	for i := 1; i < 10; i++ {
-		if strings.Contains(query, fmt.Sprintf("?%d", i)) {
-			n = i
-		}
-	}
-	return n
-}
-
 func BenchmarkArchive(b *testing.B) {
 	for _, channels := range []int{50, 5000, 50_000} {
 		b.Run(fmt.Sprintf("channels=%d", channels), func(b *testing.B) {

@@ -25,8 +25,11 @@ CREATE TABLE contacts (
 
 CREATE INDEX contacts_of ON contacts (contact_id, user_id);
 
+CREATE INDEX devices_of_whom ON devices (user_id); -- revoked ones, too: of an account that ends
+
 -- +goose Down
 
+DROP INDEX devices_of_whom;
 DROP TABLE contacts;
 DROP TABLE blocks;
 ALTER TABLE users
