@@ -25,9 +25,9 @@ import (
 func exported(t *testing.T, e *edgetest.Edge, as client.Grant) map[string]string {
 	t.Helper()
 	resp, data := fetch(t, e, as, "GET", "/v1/me/export", nil)
-	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/zip" || resp.Header.Get("Cache-Control") != "no-store" ||
-		!strings.HasPrefix(resp.Header.Get("Content-Disposition"), `attachment; filename="weft-export-`) {
-		t.Fatalf("export: %d %v %.200s", resp.StatusCode, resp.Header, data)
+	if resp.status != 200 || resp.header.Get("Content-Type") != "application/zip" || resp.header.Get("Cache-Control") != "no-store" ||
+		!strings.HasPrefix(resp.header.Get("Content-Disposition"), `attachment; filename="weft-export-`) {
+		t.Fatalf("export: %d %v %.200s", resp.status, resp.header, data)
 	}
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
@@ -199,7 +199,7 @@ func TestASlowClientGetsItsExport(t *testing.T) {
 // startExport begins an export and leaves it to be read.
 func startExport(t *testing.T, e *edgetest.Edge, as client.Grant) *http.Response {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), "GET", e.URL+"/v1/me/export", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL+"/v1/me/export", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,18 +232,18 @@ func TestExportsAreBounded(t *testing.T) {
 	a.Synced()
 	pourNoise(t, a, string(bob.User.ID), 600)
 	start := func() *http.Response { return startExport(t, e, ann) }
-	if resp, body := fetch(t, e, ann, "HEAD", "/v1/me/export", nil); resp.StatusCode != 200 || len(body) > 0 {
-		t.Errorf("HEAD: %d", resp.StatusCode)
+	if resp, body := fetch(t, e, ann, "HEAD", "/v1/me/export", nil); resp.status != 200 || len(body) > 0 {
+		t.Errorf("HEAD: %d", resp.status)
 	}
 	first := start()
-	if first.StatusCode != 200 {
+	if first.StatusCode != http.StatusOK {
 		t.Fatalf("the first: %d", first.StatusCode)
 	}
-	if resp, body := fetch(t, e, ann, "GET", "/v1/me/export", nil); resp.StatusCode != 429 || problemOf(t, body) != fabric.CodeRateLimited {
-		t.Errorf("a second beside it: %d %s", resp.StatusCode, body)
+	if resp, body := fetch(t, e, ann, "GET", "/v1/me/export", nil); resp.status != 429 || problemOf(t, body) != fabric.CodeRateLimited {
+		t.Errorf("a second beside it: %d %s", resp.status, body)
 	}
-	if resp, _ := fetch(t, e, bob, "GET", "/v1/me/export", nil); resp.StatusCode != 200 {
-		t.Errorf("another's beside it: %d", resp.StatusCode)
+	if resp, _ := fetch(t, e, bob, "GET", "/v1/me/export", nil); resp.status != 200 {
+		t.Errorf("another's beside it: %d", resp.status)
 	}
 	if err := first.Body.Close(); err != nil { // and with it the connection
 		t.Fatal(err)
@@ -251,16 +251,16 @@ func TestExportsAreBounded(t *testing.T) {
 	weftest.Eventually(t, "the first has ended", func() bool {
 		resp := start()
 		defer resp.Body.Close()
-		return resp.StatusCode == 200
+		return resp.StatusCode == http.StatusOK
 	})
 	// whose device is signed out gets no more: the connection ends, and no half passes for a whole
 	var last *http.Response
 	weftest.Eventually(t, "the second has ended", func() bool {
-		last = start()
-		if last.StatusCode != 200 {
+		last = start() //nolint:bodyclose // closed here where it is refused, else at the end
+		if last.StatusCode != http.StatusOK {
 			last.Body.Close()
 		}
-		return last.StatusCode == 200
+		return last.StatusCode == http.StatusOK
 	})
 	defer last.Body.Close()
 	do(t, e, ann, "POST", "/v1/auth/logout", nil, 204)
@@ -271,9 +271,9 @@ func TestExportsAreBounded(t *testing.T) {
 	again := edgetest.SignIn(t, e.URL, ann.User.Phone, "phone")
 	weftest.Eventually(t, "over three an hour", func() bool {
 		resp, body := fetch(t, e, again, "GET", "/v1/me/export", nil)
-		return resp.StatusCode == 429 && strings.Contains(string(body), "an hour")
+		return resp.status == 429 && strings.Contains(string(body), "an hour")
 	})
-	if resp, _ := fetch(t, e, client.Grant{}, "GET", "/v1/me/export", nil); resp.StatusCode != 401 {
-		t.Errorf("by nobody: %d", resp.StatusCode)
+	if resp, _ := fetch(t, e, client.Grant{}, "GET", "/v1/me/export", nil); resp.status != 401 {
+		t.Errorf("by nobody: %d", resp.status)
 	}
 }

@@ -34,11 +34,11 @@ func TestAPathWithAnotherMethod(t *testing.T) {
 		{"HEAD", "/v1/me", 200, ""},
 	} {
 		resp, body := fetch(t, e, ann, c.method, c.path, nil)
-		if resp.StatusCode != c.want || resp.Header.Get("Allow") != c.allow {
-			t.Errorf("%s %s: %d, Allow %q; want %d, %q", c.method, c.path, resp.StatusCode, resp.Header.Get("Allow"), c.want, c.allow)
+		if resp.status != c.want || resp.header.Get("Allow") != c.allow {
+			t.Errorf("%s %s: %d, Allow %q; want %d, %q", c.method, c.path, resp.status, resp.header.Get("Allow"), c.want, c.allow)
 		}
 		wantCode := map[int]fabric.Code{405: fabric.CodeBadRequest, 404: fabric.CodeNotFound}[c.want]
-		if wantCode != "" && (problemOf(t, body) != wantCode || resp.Header.Get("Content-Type") != "application/problem+json") {
+		if wantCode != "" && (problemOf(t, body) != wantCode || resp.header.Get("Content-Type") != "application/problem+json") {
 			t.Errorf("%s %s: %s", c.method, c.path, body)
 		}
 	}
@@ -64,26 +64,26 @@ func TestTags(t *testing.T) {
 		},
 	} {
 		resp, body := fetch(t, e, ann, "GET", path, nil)
-		tag := resp.Header.Get("ETag")
-		if resp.StatusCode != 200 || len(tag) < 10 || tag[0] != '"' || resp.Header.Get("Cache-Control") != "private, no-cache" {
-			t.Errorf("%s: %d %v", path, resp.StatusCode, resp.Header)
+		tag := resp.header.Get("ETag")
+		if resp.status != 200 || len(tag) < 10 || tag[0] != '"' || resp.header.Get("Cache-Control") != "private, no-cache" {
+			t.Errorf("%s: %d %v", path, resp.status, resp.header)
 		}
 		for _, header := range []string{tag, "*", `"x", ` + tag, "W/" + tag} {
-			if resp, body := fetch(t, e, ann, "GET", path, nil, "If-None-Match", header); resp.StatusCode != 304 || len(body) > 0 || resp.Header.Get("ETag") != tag {
-				t.Errorf("%s, If-None-Match %s: %d %s", path, header, resp.StatusCode, body)
+			if resp, body := fetch(t, e, ann, "GET", path, nil, "If-None-Match", header); resp.status != 304 || len(body) > 0 || resp.header.Get("ETag") != tag {
+				t.Errorf("%s, If-None-Match %s: %d %s", path, header, resp.status, body)
 			}
 		}
-		if resp, again := fetch(t, e, ann, "GET", path, nil, "If-None-Match", `"x"`); resp.StatusCode != 200 || !bytes.Equal(again, body) {
-			t.Errorf("%s with another tag: %d", path, resp.StatusCode)
+		if resp, again := fetch(t, e, ann, "GET", path, nil, "If-None-Match", `"x"`); resp.status != 200 || !bytes.Equal(again, body) {
+			t.Errorf("%s with another tag: %d", path, resp.status)
 		}
 		change()
-		if resp, _ := fetch(t, e, ann, "GET", path, nil, "If-None-Match", tag); resp.StatusCode != 200 || resp.Header.Get("ETag") == tag {
-			t.Errorf("%s after a change: %d", path, resp.StatusCode)
+		if resp, _ := fetch(t, e, ann, "GET", path, nil, "If-None-Match", tag); resp.status != 200 || resp.header.Get("ETag") == tag {
+			t.Errorf("%s after a change: %d", path, resp.status)
 		}
 	}
 	// errors have none
-	if resp, _ := fetch(t, e, ann, "GET", "/v1/users/"+string(fabric.NewUserID()), nil, "If-None-Match", "*"); resp.StatusCode != 404 || resp.Header.Get("ETag") != "" {
-		t.Errorf("nobody: %d %v", resp.StatusCode, resp.Header)
+	if resp, _ := fetch(t, e, ann, "GET", "/v1/users/"+string(fabric.NewUserID()), nil, "If-None-Match", "*"); resp.status != 404 || resp.header.Get("ETag") != "" {
+		t.Errorf("nobody: %d %v", resp.status, resp.header)
 	}
 }
 
@@ -96,11 +96,11 @@ func TestTheDocumentsAreServed(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp, body := fetch(t, e, client.Grant{}, "GET", "/v1/"+name, nil)
-		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/yaml" || !bytes.Equal(body, want) {
-			t.Errorf("%s: %d %v, %d bytes of %d", name, resp.StatusCode, resp.Header, len(body), len(want))
+		if resp.status != 200 || resp.header.Get("Content-Type") != "application/yaml" || !bytes.Equal(body, want) {
+			t.Errorf("%s: %d %v, %d bytes of %d", name, resp.status, resp.header, len(body), len(want))
 		}
-		if resp, _ := fetch(t, e, client.Grant{}, "GET", "/v1/"+name, nil, "If-None-Match", resp.Header.Get("ETag")); resp.StatusCode != 304 {
-			t.Errorf("%s again: %d", name, resp.StatusCode)
+		if resp, _ := fetch(t, e, client.Grant{}, "GET", "/v1/"+name, nil, "If-None-Match", resp.header.Get("ETag")); resp.status != 304 {
+			t.Errorf("%s again: %d", name, resp.status)
 		}
 	}
 }
