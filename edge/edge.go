@@ -86,6 +86,8 @@ type Edge struct {
 	resumes   chan struct{}
 	clock     coarseClock
 
+	unanswered atomic.Int64 // when nobody could tell of a chat last, Unix milliseconds; 0 where the last question was answered
+
 	mu       sync.Mutex
 	sessions map[uint64]*Session // every connection, signed in or not
 	numbers  uint64

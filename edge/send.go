@@ -123,7 +123,8 @@ func target(u fabric.UserID, to string) (fabric.ChannelID, error) {
 // is online here; this bounds it where neither is, and where the word was lost.
 //
 // Where nobody can answer after that, because the database is away, those who wrote to each other go on with what was
-// known: no block is made meanwhile either. It is asked again after openedAgain.
+// known: no block is made meanwhile either. One of them asks again, once every openedAgain: an answer that does not come
+// holds up whoever waits for it.
 const (
 	openedFor   = 30 * time.Second
 	openedAgain = 5 * time.Second
@@ -149,6 +150,12 @@ func (e *Edge) open(ctx context.Context, u fabric.UserID, c fabric.ChannelID) (o
 	if known && e.clock.now()-o.at < openedFor.Milliseconds() {
 		return o.only, nil
 	}
+	if last := e.unanswered.Load(); known && last != 0 {
+		now := e.clock.now()
+		if now-last < openedAgain.Milliseconds() || !e.unanswered.CompareAndSwap(last, now) {
+			return o.only, nil
+		}
+	}
 	peer, ok := c.Peer(u)
 	if !ok {
 		return false, fabric.Errorf(fabric.CodeNotFound, "there is no channel %s", c)
@@ -157,13 +164,16 @@ func (e *Edge) open(ctx context.Context, u fabric.UserID, c fabric.ChannelID) (o
 	defer cancel()
 	began := e.clock.now()
 	reply, err := service.Call[contract.ChatsOpenReply](ctx, e.nc, subjects.ChatsOpen, contract.ChatsOpenRequest{User: u, Peer: peer})
-	if known && fabric.CodeOf(err) == fabric.CodeUnavailable {
-		began -= (openedFor - openedAgain).Milliseconds()
-		reply.Only, err = o.only, nil
+	if fabric.CodeOf(err) == fabric.CodeUnavailable {
+		e.unanswered.Store(e.clock.now())
+		if known {
+			return o.only, nil
+		}
 	}
 	if err != nil {
 		return false, err
 	}
+	e.unanswered.Store(0)
 	e.opened.Add(key, openedChat{began, reply.Only})
 	return reply.Only, nil
 }
