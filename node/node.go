@@ -65,6 +65,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if cfg, err = cfg.complete(); err != nil {
 		return nil, err
 	}
+	cfg.Log = slog.New(newQuietHandler(cfg.Log.Handler()))
 	n := &Node{cfg: cfg, log: cfg.Log, registry: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
