@@ -29,6 +29,7 @@ import (
 type Config struct {
 	Concurrency  int           // requests at work at once; default 64
 	SettleWithin time.Duration // how long a list waits for the archive before it tells what is there; default 3 s
+	RelayLease   time.Duration // how long after the end of a process its records wait for another one; default 10 s
 	Now          func() time.Time
 }
 
@@ -38,6 +39,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.SettleWithin == 0 {
 		c.SettleWithin = 3 * time.Second
+	}
+	if c.RelayLease == 0 {
+		c.RelayLease = 10 * time.Second
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -42,11 +42,11 @@ func (r *Role) create(ctx context.Context, req contract.ChatsCreateRequest) (con
 	if err != nil {
 		return none, fmt.Errorf("groups of %s: %w", u, err)
 	}
-	if len(crowded) > 0 {
-		return none, errTooManyGroups
-	}
 	cid := fabric.NewCID()
 	c, existed, err := r.store.CreateGroup(ctx, g, req.CID, func(t GroupTx) error {
+		if len(crowded) > 0 { // only here: the group that they ask for again may be the last one that they could make
+			return errTooManyGroups
+		}
 		if err := t.Add(ctx, []fabric.UserID{u}, fabric.RoleOwner, g.CreatedAt); err != nil {
 			return err
 		}

@@ -193,8 +193,13 @@ func (r *Role) joined(ctx context.Context, req contract.ChatsJoinRequest) (fabri
 	if err != nil {
 		return "", fmt.Errorf("invite: %w", err)
 	}
-	if !ok || (req.Group != "" && req.Group.Channel() != c) {
+	if !ok {
 		return "", errNoInvite
+	}
+	if req.Group != "" {
+		if g, err := fabric.ParseGroupID(string(req.Group)); err != nil || g.Channel() != c {
+			return "", errNoInvite
+		}
 	}
 	return c, nil
 }

@@ -192,8 +192,10 @@ func (r *Role) remove(ctx context.Context, req contract.ChatsRemoveRequest) (str
 				return err
 			}
 		}
-		if err := keepsOwner(ctx, t, of); err != nil {
-			return err
+		if t.Group().Members > 1 { // the last one may leave
+			if err := keepsOwner(ctx, t, of); err != nil {
+				return err
+			}
 		}
 		if err := t.Remove(ctx, member, cid); err != nil {
 			return err
@@ -215,9 +217,9 @@ func (r *Role) isIn(ctx context.Context, c fabric.ChannelID, u fabric.UserID) er
 	return err
 }
 
-// keepsOwner refuses to end the ownership of a group's only owner while others are there.
+// keepsOwner refuses to end the ownership of a group's only owner.
 func keepsOwner(ctx context.Context, t GroupTx, of Member) error {
-	if of.Role != fabric.RoleOwner || t.Group().Members == 1 {
+	if of.Role != fabric.RoleOwner {
 		return nil
 	}
 	n, err := t.Owners(ctx)

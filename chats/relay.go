@@ -21,35 +21,44 @@ import (
 // A record stays in the outbox until its place in the log is known, so a relay that ends anywhere leaves it for the next
 // one. That one cannot know whether it was published, and looks: the record's cid stands in the log behind the seq that
 // the record was written with, or it doesn't. (The stream's own knowledge of message ids covers what is under way, and is
-// forgotten after minutes.) Only who holds the lease relays; the lease is longer than a publish may take.
+// forgotten after minutes.) Only who holds the lease relays; the lease is longer than a publish may take, and one that is
+// cut off from NATS does not renew it.
 type relay struct {
 	role   *Role
 	js     jetstream.JetStream
+	lease  time.Duration
 	holder string
 	kicks  chan struct{}
 
+	unsure    bool            // not all that another relay may have published was read yet
 	uncertain map[string]bool // cids that may be in their logs although nobody has noted it
+	reached   time.Time       // when the logs were last asked how far they are
 }
 
-// Times of the relay.
+// Bounds of the relay.
 const (
 	relayName    = "relay"
-	relayLease   = 10 * time.Second
-	relayRenew   = 3 * time.Second
-	relayWithin  = 5 * time.Second // of one publish; below relayLease
-	relayLook    = time.Second     // another process's records are found this often at the latest
+	relayLook    = time.Second // another process's records are found this often at the latest
+	relayReached = time.Minute // records are looked for from where the logs were this long ago, not from their beginnings
 	relayPause   = 100 * time.Millisecond
 	relayBatch   = 500
 	relayAtOnce  = 64
 	relayLogPage = 500
 )
 
+// Times of the relay, which follow from its lease.
+func (y *relay) renew() time.Duration  { return 3 * y.lease / 10 } // after the lease was got
+func (y *relay) within() time.Duration { return y.lease / 2 }      // of one publish
+func (y *relay) slack() time.Duration  { return y.lease / 4 }      // before the lease's end nothing is published any more
+
+var errCutOff = fabric.Errorf(fabric.CodeUnavailable, "the connection to NATS is away")
+
 func newRelay(r *Role) (*relay, error) {
 	js, err := jetstream.New(r.nc)
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
-	return &relay{role: r, js: js, holder: nuid.Next(), kicks: make(chan struct{}, 1), uncertain: make(map[string]bool)}, nil
+	return &relay{role: r, js: js, lease: r.cfg.RelayLease, holder: nuid.Next(), kicks: make(chan struct{}, 1), uncertain: make(map[string]bool)}, nil
 }
 
 // kick says that there is something in the outbox: to this relay, and to the one in another process.
@@ -116,35 +125,43 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // turn relays all that waits, if the lease can be had.
 func (y *relay) turn(ctx context.Context, held *time.Time) error {
 	for {
+		if !y.role.nc.IsConnected() { // another one may be
+			return errCutOff
+		}
+		// Also who does not relay writes records, and says from where on they are to be looked for.
+		if now := time.Now(); now.Sub(y.reached) > relayReached {
+			if err := y.role.reached.read(ctx, y.role.reader); err != nil {
+				return err
+			}
+			y.reached = now
+		}
 		fresh := held.IsZero()
-		if now := time.Now(); held.Sub(now) < relayLease-relayRenew {
-			ok, err := y.role.store.Lease(ctx, relayName, y.holder, fabric.Millis(now), fabric.Millis(now.Add(relayLease)))
+		if now := time.Now(); held.Sub(now) < y.lease-y.renew() {
+			ok, err := y.role.store.Lease(ctx, relayName, y.holder, fabric.Millis(now), fabric.Millis(now.Add(y.lease)))
 			if err != nil || !ok {
 				*held = time.Time{}
 				return err
 			}
-			*held = now.Add(relayLease)
-		}
-		if fresh {
-			if err := y.role.reached.read(ctx, y.role.reader); err != nil {
-				return err
-			}
+			*held = now.Add(y.lease)
 		}
 		waiting, err := y.role.store.Outbox(ctx, relayBatch)
 		if err != nil {
 			return fmt.Errorf("read the outbox: %w", err)
 		}
+		// Whoever had the lease before may have published these. Where they are many, some that were committed late may stand
+		// before what the other one has read: all are looked for, up to the end.
+		if y.unsure = y.unsure || fresh; y.unsure {
+			for _, w := range waiting {
+				y.uncertain[w.CID] = true
+			}
+			y.unsure = len(waiting) == relayBatch
+		}
 		if len(waiting) == 0 {
 			clear(y.uncertain)
 			return nil
 		}
-		if fresh { // whoever had the lease before may have published these
-			for _, w := range waiting {
-				y.uncertain[w.CID] = true
-			}
-		}
 		// A process that was stopped for long between the lease and here must not publish what another one has relayed since.
-		publish, cancel := context.WithDeadline(context.WithoutCancel(ctx), held.Add(-relayLease/4))
+		publish, cancel := context.WithDeadline(context.WithoutCancel(ctx), held.Add(-y.slack()))
 		done, err := y.publish(publish, waiting)
 		if len(done) > 0 {
 			if err := y.role.store.Relayed(context.WithoutCancel(ctx), done); err != nil {
@@ -214,8 +231,13 @@ func (y *relay) append(ctx context.Context, r *Record) (uint64, error) {
 			return seq, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, relayWithin)
+	ctx, cancel := context.WithTimeout(ctx, y.within())
 	defer cancel()
+	// A connection that is away keeps what is published, and publishes it once it is back: after the lease, when another
+	// relay has long done so and the stream has forgotten it.
+	if !y.role.nc.IsConnected() {
+		return 0, errCutOff
+	}
 	msg := nats.NewMsg(subjects.Log(r.Channel, shard))
 	msg.Data = fabric.AppendPayload(nil, r.From, r.CID, r.Kind, r.Body)
 	ack, err := y.js.PublishMsg(ctx, msg, jetstream.WithMsgID(subjects.MsgID(r.From, r.CID)))

@@ -1,0 +1,439 @@
+package chats_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weft-im/weft/chats"
+	"github.com/weft-im/weft/contract"
+	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/msglog"
+	natsconfig "github.com/weft-im/weft/nats-config"
+	"github.com/weft-im/weft/service"
+	"github.com/weft-im/weft/storage/sqlite"
+	"github.com/weft-im/weft/storage/storagetest"
+	"github.com/weft-im/weft/subjects"
+	"github.com/weft-im/weft/weftest"
+)
+
+// house is a NATS server and a database with users, on which a test starts as many chats roles as it wants.
+type house struct {
+	t      testing.TB
+	nats   *weftest.NATS
+	db     *sqlite.DB
+	nc     *nats.Conn
+	reader *msglog.Reader
+}
+
+func newHouse(t testing.TB, cfg natsconfig.FabricConfig) *house {
+	t.Helper()
+	h := &house{t: t, nats: weftest.StartNATS(t, cfg)}
+	var err error
+	if h.db, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weft.db")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	h.nc = h.nats.Connect(t)
+	if h.reader, err = msglog.NewReader(h.nc, h.nats.Fabric.Shards); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// users registers one user per name.
+func (h *house) users(names ...string) []fabric.UserID {
+	h.t.Helper()
+	list := make([]fabric.UserID, len(names))
+	for i, name := range names {
+		list[i] = storagetest.NewUser(h.t, h.db, name).ID
+	}
+	return list
+}
+
+// resident is a chats role that runs.
+type resident struct {
+	nc    *nats.Conn
+	end   context.CancelFunc
+	ended chan struct{}
+	err   error
+}
+
+// role starts a role on a store, which ends with the test if not before.
+func (h *house) role(store chats.Store, cfg chats.Config, opts ...nats.Option) *resident {
+	h.t.Helper()
+	r := &resident{nc: h.nats.Connect(h.t, opts...), ended: make(chan struct{})}
+	role, err := chats.New(r.nc, store, h.nats.Fabric.Shards, cfg, weftest.Logger(h.t), prometheus.NewRegistry())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var ctx context.Context
+	ctx, r.end = context.WithCancel(context.Background())
+	go func() {
+		defer close(r.ended)
+		r.err = role.Run(ctx)
+	}()
+	h.t.Cleanup(func() { _ = r.stop() })
+	select {
+	case <-role.Ready():
+	case <-time.After(20 * time.Second):
+		h.t.Fatal("the role does not get ready")
+	}
+	return r
+}
+
+// stop ends the role as a process that is told to ends it.
+func (r *resident) stop() error {
+	r.end()
+	<-r.ended
+	return r.err
+}
+
+// kill ends the role with no word to NATS; its store is the test's to take away.
+func (r *resident) kill() {
+	r.nc.Close()
+	_ = r.stop() // of a dead one nobody hears why it died
+}
+
+// call asks a verb; code is the error's, empty for none.
+func call[Reply any](h *house, verb subjects.Verb, req any) (reply Reply, code fabric.Code) {
+	h.t.Helper()
+	reply, err := service.Call[Reply](h.t.Context(), h.nc, verb, req)
+	var known *fabric.Error
+	switch {
+	case errors.As(err, &known):
+		code = known.Code
+	case err != nil:
+		h.t.Fatalf("%s: %v", verb, err)
+	}
+	return reply, code
+}
+
+// must asks a verb that has no reason to refuse.
+func must[Reply any](h *house, verb subjects.Verb, req any) Reply {
+	h.t.Helper()
+	reply, code := call[Reply](h, verb, req)
+	if code != "" {
+		h.t.Fatalf("%s %+v: %s", verb, req, code)
+	}
+	return reply
+}
+
+func of(u fabric.UserID, g fabric.GroupID) contract.ChatsGroupRequest {
+	return contract.ChatsGroupRequest{User: u, Group: g}
+}
+
+// Requests that tests make often.
+func (h *house) create(owner fabric.UserID, members ...fabric.UserID) fabric.GroupID {
+	h.t.Helper()
+	return must[contract.ChatsCreateReply](h, subjects.ChatsCreate, contract.ChatsCreateRequest{User: owner, Name: "weavers", Members: members}).ID
+}
+
+func (h *house) add(by fabric.UserID, g fabric.GroupID, users ...fabric.UserID) {
+	h.t.Helper()
+	must[contract.ChatsAddReply](h, subjects.ChatsAdd, contract.ChatsAddRequest{ChatsGroupRequest: of(by, g), Users: users})
+}
+
+func (h *house) remove(by fabric.UserID, g fabric.GroupID, member fabric.UserID) {
+	h.t.Helper()
+	must[struct{}](h, subjects.ChatsRemove, contract.ChatsRemoveRequest{ChatsGroupRequest: of(by, g), Member: member})
+}
+
+func (h *house) give(by fabric.UserID, g fabric.GroupID, member fabric.UserID, role fabric.Role) {
+	h.t.Helper()
+	must[contract.ChatsRoleReply](h, subjects.ChatsRole, contract.ChatsRoleRequest{ChatsGroupRequest: of(by, g), Member: member, Role: role})
+}
+
+// record is one record of a log.
+type record struct {
+	seq uint64
+	fabric.Message
+}
+
+// log reads a channel's whole log.
+func (h *house) log(c fabric.ChannelID) (all []record) {
+	h.t.Helper()
+	shard := subjects.Shard(c, h.nats.Fabric.Shards)
+	head, err := h.reader.Head(h.t.Context(), subjects.MsgStream(shard))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for after, more := uint64(0), true; more; {
+		var page []msglog.Record
+		if page, more, err = h.reader.Range(h.t.Context(), c, shard, after, head, 500); err != nil {
+			h.t.Fatal(err)
+		}
+		for _, r := range page {
+			rec := record{seq: r.Seq}
+			if err := json.Unmarshal(r.Payload, &rec.Message); err != nil {
+				h.t.Fatalf("record %d of %s: %v", r.Seq, c, err)
+			}
+			all = append(all, rec)
+			after = r.Seq
+		}
+	}
+	return all
+}
+
+// relayed waits until nothing waits in the outbox any more.
+func (h *house) relayed() {
+	h.t.Helper()
+	weftest.Eventually(h.t, "all is in its log", func() bool {
+		waiting, err := h.db.Outbox(h.t.Context(), 1)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if len(waiting) > 0 { // who waits for a lease to lapse is in no hurry by itself
+			_ = h.nc.Publish(subjects.RelayKick, nil)
+		}
+		return len(waiting) == 0
+	})
+}
+
+// waiting returns what is in the outbox.
+func (h *house) waiting() []chats.Waiting {
+	h.t.Helper()
+	list, err := h.db.Outbox(h.t.Context(), 10_000)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return list
+}
+
+// scribe is a store under which a role writes what it is asked for and relays nothing: another one has the lease.
+type scribe struct{ chats.Store }
+
+func (scribe) Lease(context.Context, string, string, int64, int64) (bool, error) { return false, nil }
+func (scribe) Waits(context.Context, string) (bool, error)                       { return false, nil }
+
+// unrelayed runs f with a role that relays nothing.
+func (h *house) unrelayed(f func()) {
+	h.t.Helper()
+	r := h.role(scribe{h.db}, chats.Config{})
+	f()
+	if err := r.stop(); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// trap is a store in which something happens at a step.
+type trap struct {
+	chats.Store
+	mu     sync.Mutex
+	before func(op string) error // an error is the operation's, which then does not happen
+	after  func(op string) error // an error is the operation's, although it has happened
+}
+
+func (s *trap) at(hook *func(string) error, op string) error {
+	s.mu.Lock()
+	f := *hook
+	s.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f(op)
+}
+
+func (s *trap) step(op string, f func() error) error {
+	if err := s.at(&s.before, op); err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		return err
+	}
+	return s.at(&s.after, op)
+}
+
+func (s *trap) Lease(ctx context.Context, name, holder string, now, until int64) (held bool, err error) {
+	op := "lease"
+	if until <= now {
+		op = "release"
+	}
+	err = s.step(op, func() error {
+		held, err = s.Store.Lease(ctx, name, holder, now, until)
+		return err
+	})
+	return held && err == nil, err
+}
+
+func (s *trap) Outbox(ctx context.Context, limit int) (list []chats.Waiting, err error) {
+	err = s.step("outbox", func() error {
+		list, err = s.Store.Outbox(ctx, limit)
+		return err
+	})
+	return list, err
+}
+
+func (s *trap) Relayed(ctx context.Context, done []chats.Relayed) error {
+	return s.step("relayed", func() error { return s.Store.Relayed(ctx, done) })
+}
+
+func (s *trap) Waits(ctx context.Context, cid string) (waits bool, err error) {
+	err = s.step("waits", func() error {
+		waits, err = s.Store.Waits(ctx, cid)
+		return err
+	})
+	return waits, err
+}
+
+// span is a stretch of a log that somebody receives; upto 0 has no end.
+type span struct{ from, upto uint64 }
+
+// replayed is what a group's log says of it.
+type replayed struct {
+	name    string
+	members map[fabric.UserID]fabric.Role
+	from    map[fabric.UserID]uint64
+	spans   map[fabric.UserID][]span
+	told    map[fabric.UserID][]string // what the self channels are told
+}
+
+// replay reads a group's log as a client does.
+func (h *house) replay(c fabric.ChannelID) replayed {
+	h.t.Helper()
+	r := replayed{
+		members: make(map[fabric.UserID]fabric.Role), from: make(map[fabric.UserID]uint64),
+		spans: make(map[fabric.UserID][]span), told: make(map[fabric.UserID][]string),
+	}
+	for _, rec := range h.log(c) {
+		switch rec.Kind {
+		case fabric.MsgGroup:
+			var g fabric.GroupChange
+			if err := json.Unmarshal(rec.Body, &g); err != nil {
+				h.t.Fatal(err)
+			}
+			if g.Name != nil {
+				r.name = *g.Name
+			}
+		case fabric.MsgMember:
+			var m fabric.MemberChange
+			if err := json.Unmarshal(rec.Body, &m); err != nil {
+				h.t.Fatal(err)
+			}
+			for i, u := range m.Users {
+				role := m.Role
+				if role == "" {
+					role = fabric.RoleMember
+				}
+				if m.Event == fabric.MemberCreated && i == 0 {
+					role = fabric.RoleOwner
+				}
+				_, is := r.members[u]
+				switch m.Event {
+				case fabric.MemberCreated, fabric.MemberAdded, fabric.MemberJoined:
+					if is {
+						h.t.Errorf("record %d of %s: %s came and was there", rec.seq, c, u)
+					}
+					r.members[u], r.from[u] = role, rec.seq
+					r.told[u] = append(r.told[u], fmt.Sprint(fabric.ChangeAdded, rec.seq))
+				case fabric.MemberRemoved, fabric.MemberLeft:
+					if !is {
+						h.t.Errorf("record %d of %s: %s went and was not there", rec.seq, c, u)
+					}
+					r.spans[u] = append(r.spans[u], span{r.from[u], rec.seq})
+					delete(r.members, u)
+					delete(r.from, u)
+					r.told[u] = append(r.told[u], fmt.Sprint(fabric.ChangeRemoved, rec.seq))
+				case fabric.MemberRole:
+					if !is {
+						h.t.Errorf("record %d of %s: %s got a role and was not there", rec.seq, c, u)
+					}
+					r.members[u] = role
+				}
+			}
+		}
+	}
+	for u, from := range r.from {
+		r.spans[u] = append(r.spans[u], span{from: from})
+	}
+	return r
+}
+
+// agrees waits until all is relayed, and holds a group's log and the self channels of those who were ever in it to what
+// the database says. users are those who may have been.
+func (h *house) agrees(g fabric.GroupID, users []fabric.UserID) {
+	h.t.Helper()
+	h.relayed()
+	c := g.Channel()
+	log := h.replay(c)
+	ctx := h.t.Context()
+	row, err := h.db.Group(ctx, c)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	list, err := h.db.Members(ctx, c, chats.MemberPlace{}, 1000)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	roles := make(map[fabric.UserID]fabric.Role)
+	for _, m := range list {
+		roles[m.User.ID] = m.Role
+	}
+	h.same("members of "+string(c)+" by SQL and by the log", roles, log.members)
+	h.same("name and number of members", fmt.Sprint(row.Name, len(roles)), fmt.Sprint(log.name, row.Members))
+	for _, u := range users {
+		memberships, err := h.db.Memberships(ctx, u)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		got := make(map[fabric.ChannelID]uint64)
+		for _, m := range memberships {
+			if m.Channel == c {
+				got[c] = m.From
+			}
+		}
+		want := make(map[fabric.ChannelID]uint64)
+		if from, in := log.from[u]; in {
+			want[c] = from
+		}
+		h.same("where a member reads from", got, want)
+		spans, _, err := h.db.Spans(ctx, u, c, 1000)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		var stays []span
+		for _, s := range spans {
+			if s.Channel == c {
+				stays = append(stays, span{s.From, s.Upto})
+			}
+		}
+		slices.SortFunc(stays, func(a, b span) int { return int(a.from) - int(b.from) })
+		h.same("the stays of "+string(u), stays, log.spans[u])
+		h.same("what the self channel of "+string(u)+" was told", h.told(u, c), log.told[u])
+	}
+}
+
+// told returns what u's self channel says of u's coming to and going from a group.
+func (h *house) told(u fabric.UserID, c fabric.ChannelID) (list []string) {
+	h.t.Helper()
+	for _, rec := range h.log(fabric.Self(u)) {
+		var change fabric.ChannelChange
+		if err := json.Unmarshal(rec.Body, &change); err != nil {
+			h.t.Fatal(err)
+		}
+		if change.Channel == c && (change.Change == fabric.ChangeAdded || change.Change == fabric.ChangeRemoved) {
+			list = append(list, fmt.Sprint(change.Change, change.Seq))
+		}
+	}
+	return list
+}
+
+func (h *house) same(what string, got, want any) {
+	h.t.Helper()
+	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
+		h.t.Errorf("%s:\n got %s\nwant %s", what, g, w)
+	}
+}

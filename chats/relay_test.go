@@ -1,0 +1,436 @@
+package chats_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/weft-im/weft/chats"
+	"github.com/weft-im/weft/contract"
+	"github.com/weft-im/weft/edge/edgetest"
+	"github.com/weft-im/weft/fabric"
+	natsconfig "github.com/weft-im/weft/nats-config"
+	"github.com/weft-im/weft/subjects"
+	"github.com/weft-im/weft/weftest"
+)
+
+// A short time after which the streams forget what ids they have seen, and a lease that is longer: when another relay
+// takes over, only the look into the log tells it what is there.
+const (
+	shortDedupe = 100 * time.Millisecond
+	shortLease  = 400 * time.Millisecond
+)
+
+// forgotten waits until a shard's streams have forgotten the ids of all that was published so far.
+func (h *house) forgotten() {
+	h.t.Helper()
+	js := h.nats.JetStream(h.t)
+	for shard := range h.nats.Fabric.Shards {
+		for { // a channel of this shard
+			c := fabric.Self(fabric.NewUserID())
+			if subjects.Shard(c, h.nats.Fabric.Shards) != shard {
+				continue
+			}
+			id := fabric.NewCID()
+			weftest.Eventually(h.t, "the stream forgets ids", func() bool {
+				first, err := js.Publish(h.t.Context(), subjects.Log(c, shard), []byte("{}"), jetstream.WithMsgID(id))
+				if err != nil {
+					h.t.Fatal(err)
+				}
+				again, err := js.Publish(h.t.Context(), subjects.Log(c, shard), []byte("{}"), jetstream.WithMsgID(id))
+				if err != nil {
+					h.t.Fatal(err)
+				}
+				return !first.Duplicate && !again.Duplicate || first.Sequence != again.Sequence
+			})
+			break
+		}
+	}
+}
+
+// story is a group whose members come and go, nothing of which is in a log yet.
+type story struct {
+	*house
+	users   []fabric.UserID
+	group   fabric.GroupID
+	written []chats.Waiting
+}
+
+func tell(h *house) *story {
+	h.t.Helper()
+	s := &story{house: h, users: h.users("ann", "bob", "cem", "dan")}
+	ann, bob, cem, dan := s.users[0], s.users[1], s.users[2], s.users[3]
+	h.unrelayed(func() {
+		g := h.create(ann, bob, cem)
+		h.add(ann, g, dan)
+		h.remove(ann, g, bob)
+		h.add(cem, g, bob)
+		h.give(ann, g, cem, fabric.RoleAdmin)
+		h.remove(bob, g, bob)
+		h.add(cem, g, bob)
+		name := "spinners"
+		must[contract.ChatsGroupReply](h, subjects.ChatsChange, contract.ChatsChangeRequest{ChatsGroupRequest: of(cem, g), Name: &name})
+		h.remove(dan, g, dan)
+		s.group = g
+	})
+	s.written = h.waiting()
+	if len(s.written) != 10 { // a group begins with two records
+		h.t.Fatalf("%d records wait", len(s.written))
+	}
+	return s
+}
+
+// told waits until all is relayed, and holds the logs to what was written: each record once, in order.
+func (s *story) ends() {
+	s.t.Helper()
+	s.agrees(s.group, s.users)
+	var got, want []string
+	for _, rec := range s.log(s.group.Channel()) {
+		got = append(got, rec.CID)
+	}
+	for _, w := range s.written {
+		want = append(want, w.CID)
+	}
+	s.same("the group's log", got, want)
+}
+
+var errKilled = errors.New("killed")
+
+// killer kills a relay at a step: from then on it reaches neither the database nor NATS.
+type killer struct {
+	trap
+	link   *edgetest.Link
+	killed chan struct{}
+	once   sync.Once
+	count  atomic.Int32
+}
+
+func newKiller(store chats.Store, link *edgetest.Link) *killer {
+	return &killer{trap: trap{Store: store}, link: link, killed: make(chan struct{})}
+}
+
+func (k *killer) kill() error {
+	k.once.Do(func() {
+		k.mu.Lock()
+		k.trap.before = func(string) error { return errKilled }
+		k.trap.after = k.trap.before
+		k.mu.Unlock()
+		k.link.CutOff()
+		close(k.killed)
+	})
+	return errKilled
+}
+
+// nth kills when it is called for the n-th time with this op.
+func (k *killer) nth(n int32, op string) func(string) error {
+	return func(at string) error {
+		if at == op && k.count.Add(1) == n {
+			return k.kill()
+		}
+		return nil
+	}
+}
+
+// isAck reports whether a message is the store's word on a published record.
+func isAck(_ string, payload []byte) bool {
+	return bytes.Contains(payload, []byte(`"stream":"MSG_`)) && bytes.Contains(payload, []byte(`"seq":`)) &&
+		!bytes.Contains(payload, []byte(`"type"`))
+}
+
+// Wherever a relay dies, the next one finishes its work: each record is in its log once and in order, and what follows
+// from it is done once.
+func TestRelayKilled(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		trap func(*killer)
+	}{
+		{"before it has the lease", func(k *killer) { k.before = k.nth(1, "lease") }},
+		{"with the lease", func(k *killer) { k.after = k.nth(1, "lease") }},
+		{"before it has read the outbox", func(k *killer) { k.before = k.nth(1, "outbox") }},
+		{"before it publishes", func(k *killer) { k.after = k.nth(1, "outbox") }},
+		{"cut off before it publishes", func(k *killer) {
+			k.after = func(op string) error {
+				if op == "outbox" {
+					_ = k.kill() // and what was read is read
+				}
+				return nil
+			}
+		}},
+		{"before the first record is known to be stored", func(k *killer) { k.link.Drop(k.ack(1)) }},
+		{"before the fifth record is known to be stored", func(k *killer) { k.link.Drop(k.ack(5)) }},
+		{"before it is noted that the group's records are stored", func(k *killer) { k.before = k.nth(1, "relayed") }},
+		{"when that is noted", func(k *killer) { k.after = k.nth(1, "relayed") }},
+		{"before the self channels' records are published", func(k *killer) { k.after = k.nth(2, "outbox") }},
+		{"when a record of a self channel is stored", func(k *killer) { k.link.Drop(k.ack(12)) }},
+		{"before it is noted that the self channels' records are stored", func(k *killer) { k.before = k.nth(2, "relayed") }},
+		{"when that is noted too", func(k *killer) { k.after = k.nth(2, "relayed") }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, natsconfig.FabricConfig{Dedupe: shortDedupe})
+			s := tell(h)
+			k := newKiller(h.db, &edgetest.Link{})
+			tc.trap(k)
+			victim := h.role(k, chats.Config{RelayLease: shortLease}, nats.SetCustomDialer(k.link))
+			<-k.killed
+			victim.kill()
+			h.forgotten()
+			h.role(h.db, chats.Config{RelayLease: shortLease})
+			s.ends()
+		})
+	}
+}
+
+func (k *killer) ack(n int32) func(string, []byte) bool {
+	return func(subject string, payload []byte) bool {
+		if !isAck(subject, payload) || k.count.Add(1) < n {
+			return false
+		}
+		_ = k.kill()
+		return true
+	}
+}
+
+// What fails once is tried again by the same relay.
+func TestRelayTriesAgain(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		trap func(s *trap, fail func(op string) func(string) error)
+		link func(*edgetest.Link)
+	}{
+		{name: "the lease", trap: func(s *trap, fail func(string) func(string) error) { s.before = fail("lease") }},
+		{name: "the lease, whose reply was lost", trap: func(s *trap, fail func(string) func(string) error) { s.after = fail("lease") }},
+		{name: "the outbox", trap: func(s *trap, fail func(string) func(string) error) { s.before = fail("outbox") }},
+		{name: "the note that records are stored", trap: func(s *trap, fail func(string) func(string) error) { s.before = fail("relayed") }},
+		{name: "that note, whose reply was lost", trap: func(s *trap, fail func(string) func(string) error) { s.after = fail("relayed") }},
+		{name: "a publish, whose reply was lost", link: func(l *edgetest.Link) {
+			var lost atomic.Bool
+			l.Drop(func(subject string, payload []byte) bool { return isAck(subject, payload) && !lost.Swap(true) })
+		}},
+		{name: "a connection that breaks", link: func(l *edgetest.Link) {
+			var broke atomic.Bool
+			l.Drop(func(subject string, payload []byte) bool {
+				if !isAck(subject, payload) || broke.Swap(true) {
+					return false
+				}
+				l.Break()
+				return true
+			})
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, natsconfig.FabricConfig{Dedupe: shortDedupe})
+			s := tell(h)
+			store, link := &trap{Store: h.db}, &edgetest.Link{}
+			if tc.trap != nil {
+				tc.trap(store, func(op string) func(string) error {
+					var failed atomic.Bool
+					return func(at string) error {
+						if at != op || failed.Swap(true) {
+							return nil
+						}
+						return errors.New("no database today")
+					}
+				})
+			}
+			if tc.link != nil {
+				tc.link(link)
+			}
+			h.role(store, chats.Config{RelayLease: shortLease}, nats.SetCustomDialer(link), nats.ReconnectWait(10*time.Millisecond))
+			s.ends()
+		})
+	}
+}
+
+// away is a connection to NATS that is away for as long as a test wants.
+type away struct {
+	mu   sync.Mutex
+	gone bool
+	conn net.Conn
+}
+
+func (a *away) Dial(network, address string) (net.Conn, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gone {
+		return nil, errors.New("away")
+	}
+	var err error
+	a.conn, err = net.Dial(network, address)
+	return a.conn, err
+}
+
+func (a *away) set(gone bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gone = gone; gone {
+		_ = a.conn.Close()
+	}
+}
+
+// A relay that is cut off from NATS lets another one take over, and does not publish its own once it is back.
+func TestRelayCutOffComesBack(t *testing.T) {
+	h := newHouse(t, natsconfig.FabricConfig{Dedupe: shortDedupe})
+	s := tell(h)
+	link := &away{}
+	var victim *resident
+	held := make(chan struct{})
+	var once sync.Once
+	store := &trap{Store: h.db, after: func(op string) error {
+		if op == "outbox" { // it is about to publish
+			once.Do(func() {
+				link.set(true)
+				<-held // until the client knows that it is away
+			})
+		}
+		return nil
+	}}
+	victim = h.role(store, chats.Config{RelayLease: shortLease}, nats.SetCustomDialer(link), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
+	weftest.Eventually(t, "it is away", func() bool { return !victim.nc.IsConnected() })
+	close(held)
+	heir := h.role(h.db, chats.Config{RelayLease: shortLease})
+	s.ends()
+	h.forgotten()
+	link.set(false)
+	weftest.Eventually(t, "it is back", func() bool { return victim.nc.IsConnected() })
+	if err := victim.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	s.ends()
+	// and it goes on with what comes
+	if err := heir.stop(); err != nil {
+		t.Fatal(err)
+	}
+	h.give(s.users[0], s.group, s.users[1], fabric.RoleAdmin)
+	h.agrees(s.group, s.users)
+}
+
+// A relay that ends without a word is followed by another one, once its lease has lapsed and not before.
+func TestRelayTakesOver(t *testing.T) {
+	h := newHouse(t, natsconfig.FabricConfig{})
+	var lapses atomic.Int64
+	holder := h.role(&leased{Store: h.db, until: &lapses}, chats.Config{RelayLease: shortLease})
+	users := h.users("ann", "bob")
+	g := h.create(users[0])
+	if err := holder.stop(); err != nil { // its store refuses to give the lease back
+		t.Fatal(err)
+	}
+	var relayed atomic.Int64
+	store := &trap{Store: h.db, before: func(op string) error {
+		if op == "outbox" {
+			relayed.CompareAndSwap(0, fabric.Millis(time.Now()))
+		}
+		return nil
+	}}
+	h.role(store, chats.Config{RelayLease: shortLease})
+	h.add(users[0], g, users[1]) // which waits for its record
+	h.agrees(g, users)
+	if relayed.Load() < lapses.Load() {
+		t.Errorf("relayed at %d, the lease was somebody else's until %d", relayed.Load(), lapses.Load())
+	}
+}
+
+// leased is a store that notes until when a lease is given and does not take it back.
+type leased struct {
+	chats.Store
+	until *atomic.Int64
+}
+
+func (s *leased) Lease(ctx context.Context, name, holder string, now, until int64) (bool, error) {
+	if until <= now {
+		return false, errors.New("no database any more")
+	}
+	s.until.Store(until)
+	return s.Store.Lease(ctx, name, holder, now, until)
+}
+
+// A relay that is told to end leaves its lease to the next one at once.
+func TestRelayGivesItsLeaseBack(t *testing.T) {
+	h := newHouse(t, natsconfig.FabricConfig{})
+	users := h.users("ann", "bob")
+	first := h.role(h.db, chats.Config{RelayLease: time.Hour})
+	g := h.create(users[0])
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+	h.role(h.db, chats.Config{})
+	h.add(users[0], g, users[1])
+	h.agrees(g, users)
+}
+
+// Two roles serve the same groups at once, and even where both relay at the same time each record is there once.
+func TestTwoRelays(t *testing.T) {
+	for name, lease := range map[string]func(*house) chats.Store{
+		"one has the lease":            func(h *house) chats.Store { return h.db },
+		"both think that they have it": func(h *house) chats.Store { return greedy{h.db} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, natsconfig.FabricConfig{})
+			h.role(lease(h), chats.Config{})
+			h.role(lease(h), chats.Config{})
+			var wg sync.WaitGroup
+			for range 4 {
+				users := h.users("ann", "bob", "cem", "dan")
+				g := h.create(users[0])
+				for _, u := range users[1:] {
+					wg.Go(func() {
+						for range 6 { // comes and goes
+							h.add(users[0], g, u)
+							h.remove(u, g, u)
+						}
+						h.add(users[0], g, u)
+					})
+				}
+				defer h.agrees(g, users)
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// greedy is a store that gives everybody the lease.
+type greedy struct{ chats.Store }
+
+func (greedy) Lease(context.Context, string, string, int64, int64) (bool, error) { return true, nil }
+
+// More records than a relay takes at once, of which the one before it had published a part, are all looked for.
+func TestRelayOfMany(t *testing.T) {
+	h := newHouse(t, natsconfig.FabricConfig{Dedupe: shortDedupe})
+	users := h.users("ann", "bob")
+	var g fabric.GroupID
+	h.unrelayed(func() {
+		g = h.create(users[0])
+		for range 150 {
+			h.add(users[0], g, users[1])
+			h.remove(users[0], g, users[1])
+		}
+	})
+	written := h.waiting()
+	k := newKiller(h.db, &edgetest.Link{})
+	k.before = k.nth(1, "relayed")
+	victim := h.role(k, chats.Config{RelayLease: 2 * time.Second}, nats.SetCustomDialer(k.link))
+	<-k.killed
+	victim.kill()
+	h.forgotten()
+	h.role(h.db, chats.Config{RelayLease: 2 * time.Second})
+	h.agrees(g, users)
+	got := h.log(g.Channel())
+	if !slices.EqualFunc(got, written, func(r record, w chats.Waiting) bool { return r.CID == w.CID }) {
+		t.Errorf("%d records in the log, %d were written", len(got), len(written))
+	}
+	if n := len(h.log(fabric.Self(users[1]))); n != 300 {
+		t.Error(fmt.Sprint(n, " records in a self channel, want 300"))
+	}
+}
