@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
 export interface Item {
   readonly label: string;
@@ -29,8 +29,16 @@ export function Menu({ label, icon, items, testid, head }: Props) {
     const outside = (e: Event) => {
       if (!root.current?.contains(e.target as Node)) open.value = false;
     };
+    const scrolled = () => (open.value = false); // it would stay behind
     addEventListener("pointerdown", outside);
-    return () => removeEventListener("pointerdown", outside);
+    addEventListener("scroll", scrolled, true);
+    return () => {
+      removeEventListener("pointerdown", outside);
+      removeEventListener("scroll", scrolled, true);
+    };
+  }, [open.value]);
+  useLayoutEffect(() => {
+    if (open.value) place(root.current!.querySelector<HTMLElement>(".menu")!, button.current!.getBoundingClientRect());
   }, [open.value]);
   const close = () => {
     open.value = false;
@@ -57,6 +65,19 @@ export function Menu({ label, icon, items, testid, head }: Props) {
       )}
     </div>
   );
+}
+
+/** Menus stay this far from the window's edges. */
+const EDGE_PX = 8;
+
+// place puts a menu at its button, below it where there is room, and all of it within the window.
+function place(menu: HTMLElement, at: DOMRect): void {
+  const { width, height } = menu.getBoundingClientRect();
+  const below = at.bottom + 2;
+  const top = below + height + EDGE_PX <= innerHeight ? below : at.top - height - 2;
+  const left = at.left + width + EDGE_PX <= innerWidth ? at.left : at.right - width;
+  menu.style.top = `${Math.max(EDGE_PX, Math.min(top, innerHeight - height - EDGE_PX))}px`;
+  menu.style.left = `${Math.max(EDGE_PX, left)}px`;
 }
 
 function keys(e: KeyboardEvent, root: HTMLElement, close: () => void): void {

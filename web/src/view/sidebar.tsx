@@ -3,7 +3,8 @@ import { useRef } from "preact/hooks";
 import { Avatar } from "./avatar";
 import { ChatListView } from "./chatlist";
 import { useSession } from "./context";
-import { GroupIcon, NewChatIcon, SettingsIcon, SignOutIcon, StarIcon } from "./icons";
+import { MoreIcon, NewChatIcon } from "./icons";
+import { Menu } from "./menu";
 import { NewChat } from "./newchat";
 import { NewGroup } from "./newgroup";
 import { Search } from "./search";
@@ -23,23 +24,16 @@ export function Sidebar() {
       <header class="bar">
         <Avatar id={self.id} name={self.name} picture={self.avatar} />
         <h1 class="bar-title" dir="auto" title={self.phone}>{self.name}</h1>
-        <button type="button" class="round" data-testid="new-group" aria-label="New group" title="New group" onClick={() => (session.panel.value = "new-group")}>
-          <GroupIcon />
-        </button>
-        <button type="button" class="round" data-testid="starred" aria-label="Starred messages" title="Starred messages" onClick={() => (session.panel.value = "starred")}>
-          <StarIcon />
-        </button>
-        <button type="button" class="round" data-testid="settings" aria-label="Settings" title="Settings" onClick={() => (session.panel.value = "settings")}>
-          <SettingsIcon />
-        </button>
         <button ref={newChat} type="button" class="round" data-testid="new-chat" aria-label="New chat" title="New chat"
           aria-expanded={finding.value} onClick={() => (finding.value = !finding.value)}>
           <NewChatIcon />
         </button>
-        <button type="button" class="round" data-testid="sign-out" aria-label="Sign out" title="Sign out"
-          onClick={() => void session.signOut()}>
-          <SignOutIcon />
-        </button>
+        <Menu label="More" icon={<MoreIcon />} testid="main-menu" items={() => [
+          { label: "New group", testid: "new-group", run: () => (session.panel.value = "new-group") },
+          { label: "Starred messages", testid: "starred", run: () => (session.panel.value = "starred") },
+          { label: "Settings", testid: "settings", run: () => (session.panel.value = "settings") },
+          { label: "Sign out", testid: "sign-out", run: () => void session.signOut() },
+        ]} />
       </header>
       {finding.value && <NewChat close={close} />}
       {session.panel.value === "new-group" && <NewGroup close={() => (session.panel.value = "")} />}
