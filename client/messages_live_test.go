@@ -134,3 +134,32 @@ func TestWhatAUserNotesOfMessages(t *testing.T) {
 		t.Errorf("bob sees %+v, want both", page)
 	}
 }
+
+func TestSearchFindsWhatOneMayRead(t *testing.T) {
+	f := edgetest.Start(t, edgetest.Config{})
+	e := f.Edge(t)
+	ann, bob, cem := connect(t, f, e, "Ann"), connect(t, f, e, "Bob"), connect(t, f, e, "Cem")
+	ctx := t.Context()
+	sent := must[fabric.Sent](t)
+	one := sent(bob.SendText(ctx, string(ann.id), client.Text{Text: "The loom is threaded"}))
+	sent(cem.SendText(ctx, string(ann.id), client.Text{Text: "threads of another colour"}))
+
+	search := func(u *live, q client.SearchQuery) client.HitPage { return must[client.HitPage](t)(u.account.Search(ctx, q)) }
+	page := search(ann, client.SearchQuery{Text: "thread"})
+	if len(page.Hits) != 2 || page.Hits[1].Message.Seq != one.Seq || page.Hits[1].Message.From != bob.id {
+		t.Fatalf("ann finds %+v", page)
+	}
+	if i := slices.IndexFunc(page.Hits[1].Snippet, func(p client.SnippetPart) bool { return p.Hit }); i < 0 || page.Hits[1].Snippet[i].Text != "threaded" {
+		t.Errorf("the snippet is %+v", page.Hits[1].Snippet)
+	}
+	if page := search(ann, client.SearchQuery{Text: "thread", Channel: one.Channel}); len(page.Hits) != 1 || page.Hits[0].Message.Seq != one.Seq {
+		t.Errorf("in the chat with bob ann finds %+v", page)
+	}
+	if page := search(bob, client.SearchQuery{Text: "thread"}); len(page.Hits) != 1 {
+		t.Errorf("bob finds %+v", page)
+	}
+	first := search(ann, client.SearchQuery{Text: "thread", Limit: 1})
+	if second := search(ann, client.SearchQuery{Text: "thread", Limit: 1, Cursor: first.Cursor}); len(first.Hits) != 1 || len(second.Hits) != 1 || second.Hits[0].Message.Seq != one.Seq {
+		t.Errorf("in pages ann finds %+v, then %+v", first, second)
+	}
+}
