@@ -144,7 +144,9 @@ func TestSearchFindsWhatOneMayRead(t *testing.T) {
 	one := sent(bob.SendText(ctx, string(ann.id), client.Text{Text: "The loom is threaded"}))
 	sent(cem.SendText(ctx, string(ann.id), client.Text{Text: "threads of another colour"}))
 
-	search := func(u *live, q client.SearchQuery) client.HitPage { return must[client.HitPage](t)(u.account.Search(ctx, q)) }
+	search := func(u *live, q client.SearchQuery) client.HitPage {
+		return must[client.HitPage](t)(u.account.Search(ctx, q))
+	}
 	page := search(ann, client.SearchQuery{Text: "thread"})
 	if len(page.Hits) != 2 || page.Hits[1].Message.Seq != one.Seq || page.Hits[1].Message.From != bob.id {
 		t.Fatalf("ann finds %+v", page)
