@@ -68,34 +68,46 @@ func (e *eraser) sweep(ctx context.Context) error {
 	return nil
 }
 
-// erase overwrites records in their logs.
+// erase overwrites records in their logs. One that a log does not let go holds up no others; it is tried again.
 func (e *eraser) erase(ctx context.Context, list []Erasure) error {
 	streams := make(map[int]jetstream.Stream)
+	done := make([]Erasure, 0, len(list))
+	var failed error
 	for _, x := range list {
-		s := streams[x.Shard]
-		if s == nil {
-			var err error
-			if s, err = e.role.js.Stream(ctx, subjects.MsgStream(x.Shard)); err != nil {
-				return fmt.Errorf("log of shard %d: %w", x.Shard, err)
-			}
-			streams[x.Shard] = s
+		err := e.eraseOne(ctx, streams, x)
+		if err == nil {
+			done = append(done, x)
+			continue
 		}
-		if err := s.SecureDeleteMsg(ctx, x.Seq); err != nil && !gone(err) {
-			return fmt.Errorf("erase %d from the log of shard %d: %w", x.Seq, x.Shard, err)
+		failed = fmt.Errorf("erase %d from the log of shard %d: %w", x.Seq, x.Shard, err)
+		if !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+			break // nobody answers
 		}
 	}
-	if err := e.role.store.Erased(ctx, list); err != nil {
-		return fmt.Errorf("note what was erased: %w", err)
+	if len(done) > 0 {
+		if err := e.role.store.Erased(ctx, done); err != nil {
+			return errors.Join(failed, fmt.Errorf("note what was erased: %w", err))
+		}
+		e.role.metrics.erased.Add(float64(len(done)))
 	}
-	e.role.metrics.erased.Add(float64(len(list)))
-	return nil
+	return failed
 }
 
-// gone reports whether a record could not be erased because the log has none there (any more).
-func gone(err error) bool {
-	var api *jetstream.APIError
-	return errors.Is(err, jetstream.ErrMsgNotFound) || (errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeMessageNotFound || api.ErrorCode == errCodeDeleteFailed))
+func (e *eraser) eraseOne(ctx context.Context, streams map[int]jetstream.Stream, x Erasure) error {
+	s := streams[x.Shard]
+	if s == nil {
+		var err error
+		if s, err = e.role.js.Stream(ctx, subjects.MsgStream(x.Shard)); err != nil {
+			return err
+		}
+		streams[x.Shard] = s
+	}
+	err := s.SecureDeleteMsg(ctx, x.Seq)
+	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		// It may have been erased before a crash, or the log's window has passed it: then there is nothing to be done.
+		if _, found := s.GetMsg(ctx, x.Seq); errors.Is(found, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+	}
+	return err
 }
-
-// errCodeDeleteFailed is the server's JSStreamMsgDeleteFailedF, which is what it says of a message that is not there.
-const errCodeDeleteFailed = 10057
