@@ -162,16 +162,20 @@ func TestPagesOfChannels(t *testing.T) {
 	e := f.Edge(t)
 	ann := f.User(t, e, "ann")
 	var newestFirst []string
+	var last uint64
 	for i := range total {
 		peer := f.User(t, e, fmt.Sprintf("peer %d", i))
-		if sent := post(t, e, peer, string(ann.User.ID), fabric.NewCID(), "hello"); sent.status != http.StatusCreated {
+		sent := post(t, e, peer, string(ann.User.ID), fabric.NewCID(), "hello")
+		if sent.status != http.StatusCreated {
 			t.Fatalf("send: %d %v", sent.status, sent)
 		}
+		last = sent.Num("at")
 		newestFirst = append(newestFirst, string(edgetest.Direct(ann, peer)))
 	}
 	// the first one writes again, and is on top now
 	again := newestFirst[0]
-	post(t, e, ann, again, fabric.NewCID(), "and hello to you")
+	for post(t, e, ann, again, fabric.NewCID(), "and hello to you").Num("at") <= last { // in the same millisecond
+	}
 	slices.Reverse(newestFirst)
 	newestFirst = append([]string{again}, newestFirst[:total-1]...)
 
