@@ -12,10 +12,11 @@ import (
 type brittle struct {
 	history.Store
 	broken atomic.Bool
+	most   atomic.Uint64 // the seq past which nothing is archived, 0 for none
 }
 
 func (b *brittle) Archive(ctx context.Context, shard int, batch history.Batch, upto uint64) error {
-	if b.broken.Load() {
+	if most := b.most.Load(); b.broken.Load() || most > 0 && upto > most {
 		return errors.New("the disk is full")
 	}
 	return b.Store.Archive(ctx, shard, batch, upto)

@@ -76,6 +76,14 @@ func disappearOf(m *fabric.Stored) (seconds int, ok bool) {
 	return 0, false
 }
 
+// expiry returns when a message disappears that comes while those of its channel do after so many seconds, 0 for never.
+func expiry(m *fabric.Stored, seconds int) int64 {
+	if seconds <= 0 || !disappears(m.Kind) {
+		return 0
+	}
+	return m.At + int64(seconds)*1000
+}
+
 // disappears reports whether a message of a channel where they do is one of them. What the server says of a channel
 // stays.
 func disappears(kind string) bool { return !fabric.IsServerKind(kind) }

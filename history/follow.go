@@ -183,13 +183,15 @@ func (f *follower) sort(msgs []fabric.Stored) {
 		head := f.prevs.next(m)
 		m.Prev = head.Seq
 		if fabric.IsChange(m.Kind) {
-			if c, err := parseChange(m.Kind, m.Body); err == nil && c.Target < m.Seq {
-				c.Stored = *m
-				f.batch.Changes = append(f.batch.Changes, c)
-				continue
+			c, err := parseChange(m.Kind, m.Body)
+			if err != nil || c.Target >= m.Seq {
+				// The edges let nobody write such a one. It is kept as the record that it is, and changes nothing.
+				f.log.Warn("a record that should change a message does not say which", "channel", m.Channel, "seq", m.Seq, "err", err)
+				c = Change{}
 			}
-			// It changes nothing, and is shown to whoever wants to know why.
-			f.log.Warn("a record that should change a message does not say which", "channel", m.Channel, "seq", m.Seq)
+			c.Stored = *m
+			f.batch.Changes = append(f.batch.Changes, c)
+			continue
 		}
 		if seconds, ok := disappearOf(m); ok {
 			if f.batch.Disappear == nil {
@@ -197,11 +199,7 @@ func (f *follower) sort(msgs []fabric.Stored) {
 			}
 			f.batch.Disappear[m.Channel] = seconds
 		}
-		a := Archival{Stored: *m}
-		if head.Disappear > 0 && disappears(m.Kind) {
-			a.ExpiresAt = m.At + int64(head.Disappear)*1000
-		}
-		f.batch.Messages = append(f.batch.Messages, a)
+		f.batch.Messages = append(f.batch.Messages, Archival{Stored: *m, ExpiresAt: expiry(m, head.Disappear)})
 	}
 }
 

@@ -1,10 +1,12 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -36,11 +38,15 @@ func (r *Role) find(ctx context.Context, v View, seq uint64) (Shown, error) {
 			return Shown{}, fmt.Errorf("message %d of %s: %w", seq, v.Channel, err)
 		}
 	}
-	if len(found) == 0 || found[0].Seq != seq || fabric.IsChange(found[0].Kind) {
-		return Shown{}, fabric.Errorf(fabric.CodeNotFound, "there is no message %d in channel %s", seq, v.Channel)
+	if len(found) > 0 && found[0].Seq == seq {
+		if found, err = r.decorate(ctx, v, found, t); err != nil {
+			return Shown{}, fmt.Errorf("message %d of %s: %w", seq, v.Channel, err)
+		}
+		if len(found) > 0 {
+			return found[0], nil
+		}
 	}
-	err = r.decorate(ctx, v, found, t)
-	return found[0], err
+	return Shown{}, fabric.Errorf(fabric.CodeNotFound, "there is no message %d in channel %s", seq, v.Channel)
 }
 
 // message answers weft.history.message.
@@ -207,10 +213,7 @@ func (r *Role) pins(ctx context.Context, req contract.HistoryPinsRequest) (contr
 	if err != nil {
 		return none, err
 	}
-	if _, err := r.tailFor(ctx, v.Channel); err != nil {
-		return none, err
-	}
-	list, err := r.store.Pins(ctx, v, contract.MaxPins)
+	list, err := r.pinned(ctx, v)
 	if err != nil {
 		return none, fmt.Errorf("pins of %s: %w", v.Channel, err)
 	}
@@ -222,4 +225,61 @@ func (r *Role) pins(ctx context.Context, req contract.HistoryPinsRequest) (contr
 		out.add(&list[i])
 	}
 	return contract.HistoryPinsReply{Messages: out.msgs}, nil
+}
+
+// pinned returns the messages that are pinned, the one pinned last first.
+func (r *Role) pinned(ctx context.Context, v View) ([]Shown, error) {
+	t, err := r.tailFor(ctx, v.Channel)
+	if err != nil {
+		return nil, err
+	}
+	list, err := r.store.Pins(ctx, v, contract.MaxPins)
+	if err != nil {
+		return nil, err
+	}
+	order := make([]uint64, 0, len(list)) // of the pins, the newest last
+	for _, m := range slices.Backward(list) {
+		order = append(order, m.Seq)
+	}
+	late := make(map[uint64]Shown) // messages of the tail
+	if err := r.inTail(ctx, v, t, func(m *Shown) {
+		if m.Kind != fabric.MsgPin {
+			late[m.Seq] = *m
+			return
+		}
+		if c, err := parseChange(m.Kind, m.Body); err == nil {
+			order = slices.DeleteFunc(order, func(seq uint64) bool { return seq == c.Target })
+			if c.On {
+				order = append(order, c.Target)
+			}
+		}
+	}); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(list, func(a, b Shown) int { return cmp.Compare(a.Seq, b.Seq) })
+	for _, seq := range order {
+		i, found := at(list, seq)
+		if found {
+			continue
+		}
+		m, ok := late[seq]
+		if !ok {
+			if m, ok, err = r.store.Message(ctx, v, seq); err != nil {
+				return nil, err
+			}
+		}
+		if ok && m.DeletedAt == 0 {
+			list = slices.Insert(list, i, m)
+		}
+	}
+	if list, err = r.decorate(ctx, v, list, t); err != nil {
+		return nil, err
+	}
+	var pins []Shown
+	for _, seq := range slices.Backward(order) {
+		if i, found := at(list, seq); found && list[i].Pinned && len(pins) < contract.MaxPins {
+			pins = append(pins, list[i])
+		}
+	}
+	return pins, nil
 }

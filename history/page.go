@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -57,7 +58,7 @@ func (r *Role) page(ctx context.Context, req contract.HistoryPageRequest) (contr
 	default:
 		msgs = msgs[1:]
 	}
-	if err := r.decorate(ctx, v, msgs, tail); err != nil {
+	if msgs, err = r.decorate(ctx, v, msgs, tail); err != nil {
 		return none, fmt.Errorf("page of %s: %w", v.Channel, err)
 	}
 	kept := fit(msgs, req.After == nil)
@@ -92,6 +93,7 @@ func fit(msgs []Shown, newest bool) []Shown {
 type tail struct {
 	shard          int
 	archived, head uint64
+	disappear      int // seconds after which messages disappear that come behind what is archived
 }
 
 func (t tail) empty() bool { return t.head <= t.archived }
@@ -108,6 +110,14 @@ func (r *Role) tailFor(ctx context.Context, c fabric.ChannelID) (tail, error) {
 	until[t.shard] = head
 	at, _ := r.await(ctx, until)
 	t.archived = at[t.shard]
+	if t.empty() {
+		return t, nil
+	}
+	ends, err := r.store.Heads(ctx, []fabric.ChannelID{c})
+	if err != nil {
+		return t, fmt.Errorf("how long messages of %s last: %w", c, err)
+	}
+	t.disappear = ends[c].Disappear
 	return t, nil
 }
 
@@ -192,23 +202,40 @@ func shownRecords(v View, recs []msglog.Record) []Shown {
 	return msgs
 }
 
-// decorate adds to a page what hangs on its messages, and applies what has changed them in a tail.
-func (r *Role) decorate(ctx context.Context, v View, msgs []Shown, t tail) error {
+// decorate adds to messages, ascending in seq, what hangs on them, and applies what has changed them in a tail. It leaves
+// out those of the tail whose time is over.
+func (r *Role) decorate(ctx context.Context, v View, msgs []Shown, t tail) ([]Shown, error) {
 	if len(msgs) == 0 {
-		return nil
+		return msgs, nil
 	}
 	if err := r.store.Decorate(ctx, v, msgs); err != nil {
-		return err
+		return nil, err
 	}
+	if err := r.inTail(ctx, v, t, func(m *Shown) {
+		if fabric.IsChange(m.Kind) {
+			applyLate(v, msgs, m)
+		} else if i, found := at(msgs, m.Seq); found && m.ExpiresAt != 0 {
+			msgs[i].ExpiresAt = m.ExpiresAt
+		}
+	}); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(msgs, func(m Shown) bool { return m.ExpiresAt != 0 && m.ExpiresAt <= v.Now }), nil
+}
+
+// inTail hands on the records of a tail that the view shows, messages with when they disappear.
+func (r *Role) inTail(ctx context.Context, v View, t tail, f func(*Shown)) error {
 	for after := t.archived; !t.empty(); {
 		recs, more, err := r.reader.Range(ctx, v.Channel, t.shard, after, t.head, 1000)
 		if err != nil {
 			return err
 		}
 		for _, m := range shownRecords(v, recs) {
-			if fabric.IsChange(m.Kind) {
-				applyLate(v, msgs, &m)
+			if seconds, ok := disappearOf(&m.Stored); ok {
+				t.disappear = seconds
 			}
+			m.ExpiresAt = expiry(&m.Stored, t.disappear)
+			f(&m)
 		}
 		if !more || len(recs) == 0 {
 			return nil
@@ -218,21 +245,18 @@ func (r *Role) decorate(ctx context.Context, v View, msgs []Shown, t tail) error
 	return nil
 }
 
+// at returns where a message is in a list that ascends in seq.
+func at(msgs []Shown, seq uint64) (i int, found bool) {
+	return slices.BinarySearchFunc(msgs, seq, func(m Shown, seq uint64) int { return cmp.Compare(m.Seq, seq) })
+}
+
 // applyLate applies a change that is not archived yet, as the archive will.
 func applyLate(v View, msgs []Shown, m *Shown) {
 	c, err := parseChange(m.Kind, m.Body)
 	if err != nil || c.Target >= m.Seq {
 		return
 	}
-	i, found := slices.BinarySearchFunc(msgs, c.Target, func(m Shown, seq uint64) int {
-		switch {
-		case m.Seq < seq:
-			return -1
-		case m.Seq > seq:
-			return 1
-		}
-		return 0
-	})
+	i, found := at(msgs, c.Target)
 	if !found || msgs[i].DeletedAt != 0 {
 		return
 	}

@@ -51,7 +51,7 @@ type Archival struct {
 // the message is there and not deleted. (Who may delete or pin is checked before the record is published.)
 type Change struct {
 	fabric.Stored
-	Target uint64          // the message's seq
+	Target uint64          // the message's seq, 0 for none
 	New    json.RawMessage // an edit's new body
 	Emoji  string          // a reaction's, "" for none any more
 	On     bool            // whether a pin pins
