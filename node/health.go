@@ -39,9 +39,14 @@ func alive(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 // answerReady tells whether the process takes work: as an edge, whether it takes clients. A database that is away is no
 // reason not to: messages go on without it.
 func (n *Node) answerReady(w http.ResponseWriter) {
-	ready := n.up.Load() && n.conns[0].IsConnected()
+	ready := n.conns[0].IsConnected()
 	if n.edge != nil {
 		ready = n.edge.Ready()
+	}
+	select {
+	case <-n.up:
+	default:
+		ready = false
 	}
 	if !ready {
 		http.Error(w, "not ready", http.StatusServiceUnavailable)

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -40,9 +39,9 @@ type Node struct {
 	keys  *auth.Keys     // nil where no role needs them
 	nats  *server.Server // nil where it is somewhere else
 	conns []*nats.Conn
-	edge  *edge.Edge  // nil where the process is none
-	roles []role      // in the order of their start
-	up    atomic.Bool // all roles serve
+	edge  *edge.Edge    // nil where the process is none
+	roles []role        // in the order of their start
+	up    chan struct{} // closed once all roles serve
 
 	store   database // nil where no role needs one
 	sqlName string
@@ -66,7 +65,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	cfg.Log = slog.New(newQuietHandler(cfg.Log.Handler()))
-	n := &Node{cfg: cfg, log: cfg.Log, registry: prometheus.NewRegistry()}
+	n := &Node{cfg: cfg, log: cfg.Log, registry: prometheus.NewRegistry(), up: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.close())

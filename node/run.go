@@ -37,7 +37,9 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	n.up.Store(true)
+	if ctx.Err() == nil {
+		close(n.up)
+	}
 	var servers []*http.Server
 	if n.clients != nil {
 		servers = append(servers, n.serve(n.clients, n.clientHandler(), cancel))
@@ -71,6 +73,9 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	return errors.Join(append(errs, operators.Close(), n.close())...)
 }
+
+// Ready is closed once all of the process's roles serve.
+func (n *Node) Ready() <-chan struct{} { return n.up }
 
 // serve serves h on l until its server is closed; a failure ends the node.
 func (n *Node) serve(l net.Listener, h http.Handler, fail context.CancelCauseFunc) *http.Server {

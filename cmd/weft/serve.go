@@ -59,19 +59,20 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a := n.Addresses()
-	fmt.Print("weft serves\n")
-	for _, line := range [][2]string{{"open", a.Clients}, {"operators", a.Ops}, {"nats", a.NATS}, {"sql", a.SQL}} {
-		switch {
-		case line[1] == "":
-			continue
-		case line[0] == "open":
-			line[1] = "http://" + line[1]
-		case line[0] == "operators":
-			line[1] = "http://" + line[1] + "/metrics"
+	go whenReady(ctx, n, func(a node.Addresses) {
+		fmt.Print("weft serves\n")
+		for _, line := range [][2]string{{"open", a.Clients}, {"operators", a.Ops}, {"nats", a.NATS}, {"sql", a.SQL}} {
+			switch {
+			case line[1] == "":
+				continue
+			case line[0] == "open":
+				line[1] = "http://" + line[1]
+			case line[0] == "operators":
+				line[1] = "http://" + line[1] + "/metrics"
+			}
+			fmt.Printf("  %-10s %s\n", line[0], line[1])
 		}
-		fmt.Printf("  %-10s %s\n", line[0], line[1])
-	}
-	fmt.Print("Ctrl-C drains and stops.\n")
+		fmt.Print("Ctrl-C drains and stops.\n")
+	})
 	return n.Run(ctx)
 }

@@ -46,15 +46,25 @@ func (c *upCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a := n.Addresses()
-	fmt.Printf("weft is up\n"+
-		"  open       http://%s\n"+
-		"  operators  http://%s/metrics\n"+
-		"  nats       nats --server nats://%s --creds %s stream ls\n"+
-		"  data       %s\n"+
-		"  sql        %s\n"+
-		"Ctrl-C drains and stops.\n", a.Clients, a.Ops, a.NATS, a.Creds, a.Data, a.SQL)
+	go whenReady(ctx, n, func(a node.Addresses) {
+		fmt.Printf("weft is up\n"+
+			"  open       http://%s\n"+
+			"  operators  http://%s/metrics\n"+
+			"  nats       nats --server nats://%s --creds %s stream ls\n"+
+			"  data       %s\n"+
+			"  sql        %s\n"+
+			"Ctrl-C drains and stops.\n", a.Clients, a.Ops, a.NATS, a.Creds, a.Data, a.SQL)
+	})
 	return n.Run(ctx)
+}
+
+// whenReady tells where a node is once it is there.
+func whenReady(ctx context.Context, n *node.Node, tell func(node.Addresses)) {
+	select {
+	case <-n.Ready():
+		tell(n.Addresses())
+	case <-ctx.Done():
+	}
 }
 
 // dev tells whether one-time codes are shown. On an address that others can reach that would let anyone in, so it has to

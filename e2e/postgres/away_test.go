@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,15 +14,10 @@ import (
 
 	"github.com/weft-im/weft/client"
 	"github.com/weft-im/weft/fabric"
-	"github.com/weft-im/weft/history"
-	"github.com/weft-im/weft/storage/postgres"
 	"github.com/weft-im/weft/weftest"
 )
 
 const (
-	pairs = 4
-	pace  = 20 * time.Millisecond // between two sends of one sender
-
 	// silence is longer than an edge relies on what it was told of a chat.
 	silence = 33 * time.Second
 	// soon is how long whoever asks for what needs SQL may be kept waiting: the edge's own bound of 10 s, and a slow machine.
@@ -88,21 +82,17 @@ func TestDatabaseGoneUnderLoad(t *testing.T) {
 	people.progress(t, "with the database back")
 	people.stop()
 
-	total := 0
-	for i, l := range people.lines {
-		all := l.from.check(t)
-		total += len(all)
-		inDatabase(t, direct, l.from.to, all)
-		last := all[len(all)-1].Seq
-		for who, d := range map[string]*device{"its receiver": l.to, "bob's second device": bobAgain, "dora": doraAgain} {
-			if d == dora || (d == bobAgain && l.to != bob) || (d == doraAgain && l.to != dora && l.from.to != people.group) {
-				continue
-			}
-			weftest.Eventually(t, fmt.Sprintf("line %d: %s has the end", i, who), func() bool { return d.newest(l.from.to) >= last })
-			hasEndOf(t, fmt.Sprintf("line %d: %s", i, who), d.received(l.from.to), all)
-			d.checkOrder(t, who)
+	total := people.check(t, direct, func(l line) []*device {
+		switch {
+		case l.to == dora:
+			return []*device{doraAgain}
+		case l.from.to == people.group:
+			return []*device{bob, bobAgain, doraAgain}
+		case l.to == bob:
+			return []*device{bob, bobAgain}
 		}
-	}
+		return []*device{l.to}
+	})
 	for _, l := range people.of(dora) {
 		if doraAgain.received(l.from.to)[0].Prev > dora.newest(l.from.to) {
 			t.Error("dora's resume left out what came behind her cursor")
@@ -125,99 +115,6 @@ func operatorsAreTold(t *testing.T, p *weftest.Process) {
 	if body := get(t, p.URL+"/readyz"); body != "ready\n" {
 		t.Errorf("clients are told %q", body)
 	}
-}
-
-// crowd is people who chat: pairs, a group, and dora, who hangs up before the database goes.
-type crowd struct {
-	lines []line
-	group fabric.ChannelID
-	dora  *device
-
-	sends sync.WaitGroup
-	end   context.CancelFunc
-}
-
-// line is somebody who sends all the time, and one of those who get it.
-type line struct {
-	from *sender
-	to   *device
-}
-
-func newCrowd(t *testing.T, server string) *crowd {
-	t.Helper()
-	c := &crowd{dora: newDevice(t, server, newPhone())}
-	for range pairs {
-		ann, bob := newDevice(t, server, newPhone()), newDevice(t, server, newPhone())
-		c.lines = append(c.lines, line{&sender{device: ann, to: fabric.Direct(ann.User.ID, bob.User.ID)}, bob})
-	}
-	ann, bob := c.lines[0].from.device, c.lines[0].to
-	g, _, err := ann.Account().CreateGroup(t.Context(), client.NewGroup{Name: "all", Members: []fabric.UserID{bob.User.ID, c.dora.User.ID}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.group = g.Channel
-	cleo := c.lines[1].from.device
-	c.lines = append(c.lines,
-		line{&sender{device: ann, to: g.Channel}, bob},
-		line{&sender{device: cleo, to: fabric.Direct(cleo.User.ID, c.dora.User.ID)}, c.dora})
-	return c
-}
-
-// of returns the lines that end at a device.
-func (c *crowd) of(d *device) (lines []line) {
-	for _, l := range c.lines {
-		if l.to == d {
-			lines = append(lines, l)
-		}
-	}
-	return lines
-}
-
-func (c *crowd) start(t *testing.T) {
-	var sending context.Context
-	sending, c.end = context.WithCancel(t.Context())
-	for _, l := range c.lines {
-		c.sends.Go(func() { l.from.sendUntil(sending, t, pace) })
-	}
-	t.Cleanup(func() { // a test that has failed does not wait for answers
-		c.end()
-		for _, l := range c.lines {
-			l.from.Close()
-		}
-		c.sends.Wait()
-	})
-}
-
-func (c *crowd) stop() {
-	c.end()
-	c.sends.Wait()
-}
-
-// progress waits until every sender has had answers from now on, and whoever is there the messages.
-func (c *crowd) progress(t *testing.T, when string) {
-	t.Helper()
-	for i, l := range c.lines {
-		before, _ := l.from.progress()
-		weftest.Eventually(t, fmt.Sprintf("sender %d is answered %s", i, when), func() bool {
-			now, _ := l.from.progress()
-			return now >= before+10
-		})
-		if l.to.State() != client.Online {
-			continue
-		}
-		_, seq := l.from.progress()
-		weftest.Eventually(t, fmt.Sprintf("receiver %d hears of it %s", i, when), func() bool { return l.to.newest(l.from.to) >= seq })
-	}
-}
-
-// hangUp has dora go, who has heard of everything by then.
-func (c *crowd) hangUp(t *testing.T) fabric.Cursor {
-	t.Helper()
-	direct := c.of(c.dora)[0].from.to
-	weftest.Eventually(t, "dora hears of both", func() bool { return c.dora.newest(direct) > 0 && c.dora.newest(c.group) > 0 })
-	cursor := c.dora.Cursor()
-	c.dora.Close()
-	return cursor
 }
 
 // unavailable asks for what needs SQL, over both ways in.
@@ -305,41 +202,5 @@ func toldToComeBack(t *testing.T, server, token string, cursor fabric.Cursor) {
 	}
 	if !strings.Contains(said.String(), `"code":"unavailable"`) || strings.Contains(said.String(), `"ok"`) || strings.Contains(said.String(), `"ev":"message"`) {
 		t.Errorf("hello with cursor %q was answered with %s", cursor, said.String())
-	}
-}
-
-// inDatabase holds what the database has of a channel against its history.
-func inDatabase(t *testing.T, url string, c fabric.ChannelID, all []client.Shown) {
-	t.Helper()
-	db, err := postgres.Open(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	var there []history.Shown
-	weftest.Eventually(t, "the archive has caught up", func() bool {
-		there, err = db.Page(t.Context(), history.View{Channel: c, From: all[0].Seq, Now: fabric.Millis(time.Now())}, 0, new(uint64), len(all)+1)
-		return err == nil && len(there) >= len(all)
-	})
-	for i, m := range there {
-		if i >= len(all) || m.Seq != all[i].Seq || m.CID != all[i].CID || m.Prev != all[i].Prev {
-			t.Errorf("%s: the database has seq %d (cid %s, prev %d) as its message %d of %d, not what the history has", c, m.Seq, m.CID, m.Prev, i, len(there))
-			return
-		}
-	}
-}
-
-// hasEndOf checks that what a device got is the end of a channel's history, without a gap.
-func hasEndOf(t *testing.T, who string, got []fabric.Stored, all []client.Shown) {
-	t.Helper()
-	from := slices.IndexFunc(all, func(m client.Shown) bool { return m.Seq == got[0].Seq })
-	if from < 0 || len(all)-from != len(got) {
-		t.Errorf("%s got %d messages from seq %d on, the history has %d of %d from there", who, len(got), got[0].Seq, len(all)-max(from, 0), len(all))
-		return
-	}
-	for i, m := range got {
-		if all[from+i].CID != m.CID {
-			t.Errorf("%s got %s at seq %d, the history has %s", who, m.CID, m.Seq, all[from+i].CID)
-		}
 	}
 }

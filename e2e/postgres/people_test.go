@@ -44,9 +44,10 @@ type device struct {
 	*client.Session
 	server string
 
-	mu    sync.Mutex
-	got   map[fabric.ChannelID][]fabric.Stored
-	wrong []string
+	mu     sync.Mutex
+	got    map[fabric.ChannelID][]fabric.Stored
+	online map[fabric.UserID]bool // of those who are watched, as events told
+	wrong  []string
 }
 
 // newDevice signs a device of a user in, and connects it.
@@ -60,7 +61,7 @@ func newDevice(t *testing.T, server, phone string) *device {
 // dial begins a session of a device that is signed in, and does not wait for the server.
 func dial(t *testing.T, server string, g client.Grant, cursor fabric.Cursor) *device {
 	t.Helper()
-	d := &device{server: server, Grant: g, got: make(map[fabric.ChannelID][]fabric.Stored)}
+	d := &device{server: server, Grant: g, got: make(map[fabric.ChannelID][]fabric.Stored), online: make(map[fabric.UserID]bool)}
 	var err error
 	d.Session, err = client.Dial(client.Options{
 		URL: server, Tokens: client.NewGrants(client.API{URL: server}, g, nil), Cursor: cursor, Handler: d.event, Pending: 4096,
@@ -84,12 +85,15 @@ func (d *device) await(t *testing.T) {
 
 // event takes what comes: each message once, in its channel's order, none left out.
 func (d *device) event(ev client.Event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p, ok := ev.(*client.Presence); ok {
+		d.online[p.User] = p.Online
+	}
 	m, ok := ev.(*client.Message)
 	if !ok {
 		return
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	before := d.got[m.Channel]
 	d.got[m.Channel] = append(before, m.Stored)
 	if len(before) == 0 {
@@ -115,6 +119,14 @@ func (d *device) newest(c fabric.ChannelID) uint64 {
 		return got[len(got)-1].Seq
 	}
 	return 0
+}
+
+// saw returns whether a watched user is online, as far as events have told; ok is false where none has.
+func (d *device) saw(u fabric.UserID) (online, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	online, ok = d.online[u]
+	return online, ok
 }
 
 func (d *device) checkOrder(t *testing.T, who string) {
