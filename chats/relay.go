@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/msglog"
 	"github.com/weft-im/weft/subjects"
 )
 
@@ -193,7 +195,14 @@ func (y *relay) publish(ctx context.Context, waiting []Waiting) ([]Relayed, erro
 	group.SetLimit(relayAtOnce)
 	for _, c := range order {
 		group.Go(func() error {
+			there, err := y.find(ctx, c, waiting, byChannel[c])
+			if err != nil {
+				return fmt.Errorf("look for records of %s: %w", c, err)
+			}
 			for _, i := range byChannel[c] {
+				if seqs[i] = there[waiting[i].CID]; seqs[i] != 0 {
+					continue
+				}
 				seq, err := y.append(ctx, &waiting[i].Record)
 				if err != nil {
 					return fmt.Errorf("record %s of %s: %w", waiting[i].CID, c, err)
@@ -222,15 +231,8 @@ func (y *relay) publish(ctx context.Context, waiting []Waiting) ([]Relayed, erro
 	return done, err
 }
 
-// append returns the seq of a record in its log, where it is from now on if it wasn't.
+// append publishes a record and returns its seq.
 func (y *relay) append(ctx context.Context, r *Record) (uint64, error) {
-	shard := subjects.Shard(r.Channel, y.role.shards)
-	if y.uncertain[r.CID] {
-		seq, err := y.find(ctx, r, shard)
-		if err != nil || seq != 0 {
-			return seq, err
-		}
-	}
 	ctx, cancel := context.WithTimeout(ctx, y.within())
 	defer cancel()
 	// A connection that is away keeps what is published, and publishes it once it is back: after the lease, when another
@@ -238,7 +240,7 @@ func (y *relay) append(ctx context.Context, r *Record) (uint64, error) {
 	if !y.role.nc.IsConnected() {
 		return 0, errCutOff
 	}
-	msg := nats.NewMsg(subjects.Log(r.Channel, shard))
+	msg := nats.NewMsg(subjects.Log(r.Channel, subjects.Shard(r.Channel, y.role.shards)))
 	msg.Data = fabric.AppendPayload(nil, r.From, r.CID, r.Kind, r.Body)
 	ack, err := y.js.PublishMsg(ctx, msg, jetstream.WithMsgID(subjects.MsgID(r.From, r.CID)))
 	if err != nil {
@@ -248,29 +250,40 @@ func (y *relay) append(ctx context.Context, r *Record) (uint64, error) {
 	return ack.Sequence, nil
 }
 
-// find looks for a record in its log; 0 is nowhere.
-func (y *relay) find(ctx context.Context, r *Record, shard int) (uint64, error) {
+// find looks for those of a channel's waiting records, by their indexes, that may be in its log already, and returns the
+// seqs of those that are, by cid.
+func (y *relay) find(ctx context.Context, c fabric.ChannelID, waiting []Waiting, indexes []int) (map[string]uint64, error) {
+	from := make(map[string]fabric.UserID)
+	after := uint64(math.MaxUint64)
+	for _, i := range indexes {
+		if w := &waiting[i]; y.uncertain[w.CID] {
+			from[w.CID], after = w.From, min(after, w.After)
+		}
+	}
+	if len(from) == 0 {
+		return nil, nil
+	}
+	shard := subjects.Shard(c, y.role.shards)
 	head, err := y.role.reader.Head(ctx, subjects.MsgStream(shard))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	for after := r.After; after < head; {
-		recs, more, err := y.role.reader.Range(ctx, r.Channel, shard, after, head, relayLogPage)
-		if err != nil {
-			return 0, err
+	found := make(map[string]uint64)
+	for more := true; more && after < head && len(found) < len(from); {
+		var recs []msglog.Record
+		if recs, more, err = y.role.reader.Range(ctx, c, shard, after, head, relayLogPage); err != nil {
+			return nil, err
 		}
 		for _, rec := range recs {
 			var m fabric.Message
-			if json.Unmarshal(rec.Payload, &m) == nil && m.CID == r.CID && m.From == r.From {
-				return rec.Seq, nil
+			if json.Unmarshal(rec.Payload, &m) == nil && m.From != "" && m.From == from[m.CID] && found[m.CID] == 0 {
+				found[m.CID] = rec.Seq
 			}
 			after = rec.Seq
 		}
-		if !more || len(recs) == 0 {
-			break
-		}
+		more = more && len(recs) > 0
 	}
-	return 0, nil
+	return found, nil
 }
 
 // follow says what follows from a record that is in its log.
