@@ -4,6 +4,7 @@ package storagetest
 import (
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -107,12 +108,11 @@ func signIn(t testing.TB, s Store, phone, name string, at int64, most int) (sign
 // NewUser registers a user.
 func NewUser(t testing.TB, s Store, name string) fabric.User {
 	t.Helper()
-	phones++
-	u, _ := signIn(t, s, fmt.Sprintf("+49151%08d", phones), name, start, 16)
+	u, _ := signIn(t, s, fmt.Sprintf("+49151%08d", phones.Add(1)), name, start, 16)
 	return u.User
 }
 
-var phones int // of the users so far
+var phones atomic.Int64 // of the users so far
 
 // Open opens the direct chat of two users.
 func Open(t testing.TB, s Store, a, b fabric.UserID, at int64) fabric.ChannelID {
