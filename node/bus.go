@@ -56,7 +56,7 @@ func (n *Node) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 	}
 	nc, err := nats.Connect(n.natsURLs(), opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connect %s: %w", name, err)
+		return nil, fmt.Errorf("connect %s to NATS at %s: %w", name, n.natsHosts(), err)
 	}
 	n.conns = append(n.conns, nc)
 	return nc, nil

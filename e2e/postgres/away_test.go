@@ -177,7 +177,7 @@ func toldToComeBack(t *testing.T, server, token string, cursor fabric.Cursor) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
-	ws, _, err := websocket.Dial(ctx, server+"/v1/ws", &websocket.DialOptions{Subprotocols: []string{"weft.v1"}})
+	ws, _, err := websocket.Dial(ctx, server+"/v1/ws", &websocket.DialOptions{Subprotocols: []string{"weft.v1"}}) //nolint:bodyclose // the library does
 	if err != nil {
 		t.Fatal(err)
 	}
