@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -20,33 +19,27 @@ import (
 	"github.com/weft-im/weft/msglog"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/service"
-	"github.com/weft-im/weft/storage/sqlite"
+	"github.com/weft-im/weft/storage/enginetest"
 	"github.com/weft-im/weft/storage/storagetest"
 	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/weftest"
 )
 
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
 // house is a NATS server and a database with users, on which a test starts as many chats roles as it wants.
 type house struct {
 	t      testing.TB
 	nats   *weftest.NATS
-	db     *sqlite.DB
+	db     storagetest.Store
 	nc     *nats.Conn
 	reader *msglog.Reader
 }
 
 func newHouse(t testing.TB, cfg natsconfig.FabricConfig) *house {
 	t.Helper()
-	h := &house{t: t, nats: weftest.StartNATS(t, cfg)}
+	h := &house{t: t, nats: weftest.StartNATS(t, cfg), db: enginetest.Open(t)}
 	var err error
-	if h.db, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weft.db")); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := h.db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	h.nc = h.nats.Connect(t)
 	if h.reader, err = msglog.NewReader(h.nc, h.nats.Fabric.Shards); err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package users_test
 import (
 	"context"
 	"encoding/json"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +16,7 @@ import (
 	"github.com/weft-im/weft/fabric"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/service"
-	"github.com/weft-im/weft/storage/sqlite"
+	"github.com/weft-im/weft/storage/enginetest"
 	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/users"
 	"github.com/weft-im/weft/weftest"
@@ -32,6 +31,8 @@ type directory struct {
 	now  time.Time
 }
 
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
 func newDirectory(t *testing.T, cfg users.Config) *directory {
 	d := &directory{t: t, nats: weftest.StartNATS(t, natsconfig.FabricConfig{}), now: time.Now()}
 	d.nc = d.nats.Connect(t)
@@ -39,10 +40,7 @@ func newDirectory(t *testing.T, cfg users.Config) *directory {
 	if d.keys, err = auth.OpenKeys(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weft.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := enginetest.Open(t)
 	cfg.Now = func() time.Time { return d.now }
 	role, err := users.New(t.Context(), d.nats.Connect(t), store, d.keys.Issuer(), cfg, weftest.Logger(t), prometheus.NewRegistry())
 	if err != nil {
@@ -54,9 +52,6 @@ func newDirectory(t *testing.T, cfg users.Config) *directory {
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		if err := store.Close(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,7 +22,8 @@ import (
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/presence"
 	"github.com/weft-im/weft/receipts"
-	"github.com/weft-im/weft/storage/sqlite"
+	"github.com/weft-im/weft/storage/enginetest"
+	"github.com/weft-im/weft/storage/storagetest"
 	"github.com/weft-im/weft/users"
 	"github.com/weft-im/weft/weftest"
 )
@@ -41,7 +41,7 @@ type Config struct {
 // Fabric is everything but edges.
 type Fabric struct {
 	NATS  *weftest.NATS
-	Store *sqlite.DB
+	Store storagetest.Store // of the engine that enginetest says
 	cfg   Config
 	keys  *auth.Keys
 	edges atomic.Int64
@@ -59,14 +59,7 @@ func Start(t testing.TB, cfg Config) *Fabric {
 	if f.keys, err = auth.OpenKeys(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
-	if f.Store, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weft.db")); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := f.Store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	f.Store = enginetest.Open(t)
 	log, reg, shards := weftest.Logger(t), prometheus.NewRegistry(), f.NATS.Fabric.Shards
 	h, err := history.New(f.NATS.Connect(t), f.Store, shards, history.Config{}, log, reg)
 	run(t, err, func(ctx context.Context) error { return h.Run(ctx) }, func() <-chan struct{} { return h.Ready() })
