@@ -80,9 +80,11 @@ func (s *DB) Relayed(ctx context.Context, done []chats.Relayed) error {
 func relayed(ctx context.Context, tx pgx.Tx, d chats.Relayed) error {
 	seq := int64(d.Seq) // seqs < 2^48
 	if len(d.Came) > 0 {
-		// Where they went again meanwhile, the oldest stay that has no beginning yet is the one which this record began.
+		// Where they went again meanwhile, the oldest stay that has no beginning yet is the one which this record began. The
+		// records that ended such stays wait behind this one.
 		found, err := tx.Query(ctx, `UPDATE past_members p SET from_seq = $1 WHERE user_id = ANY($2) AND channel_id = $3 AND event =
-			(SELECT min(event) FROM past_members WHERE user_id = p.user_id AND channel_id = $3 AND from_seq IS NULL)
+			(SELECT q.event FROM past_members q JOIN outbox o ON o.cid = q.event
+				WHERE q.user_id = p.user_id AND q.channel_id = $3 AND q.from_seq IS NULL ORDER BY o.num LIMIT 1)
 			RETURNING user_id`, seq, d.Came, d.Channel)
 		if err != nil {
 			return err

@@ -48,7 +48,8 @@ func (s *DB) Invited(ctx context.Context, code string, now int64) (c fabric.Chan
 // RevokeInvite implements chats.Store.
 func (s *DB) RevokeInvite(ctx context.Context, c fabric.ChannelID, code string, now int64) (was bool, err error) {
 	err = s.write.do(ctx, func(t tx) error {
-		n, err := t.exec(ctx, `UPDATE invites SET revoked_at = ? WHERE code = ? AND channel_id = ? AND revoked_at IS NULL`, now, code, string(c))
+		n, err := t.exec(ctx, `UPDATE invites SET revoked_at = ?1 WHERE code = ?2 AND channel_id = ?3 AND revoked_at IS NULL
+			AND (expires_at = 0 OR expires_at > ?1) AND (uses = 0 OR used < uses)`, now, code, string(c))
 		was = n > 0
 		return err
 	})

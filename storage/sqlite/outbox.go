@@ -64,9 +64,11 @@ func (s *DB) Relayed(ctx context.Context, done []chats.Relayed) error {
 func relayed(ctx context.Context, t tx, d chats.Relayed) error {
 	seq, c := int64(d.Seq), string(d.Channel) // seqs < 2^48
 	for _, u := range d.Came {
-		// Where they went again meanwhile, the oldest stay that has no beginning yet is the one which this record began.
+		// Where they went again meanwhile, the oldest stay that has no beginning yet is the one which this record began. The
+		// records that ended such stays wait behind this one.
 		n, err := t.exec(ctx, `UPDATE past_members SET from_seq = ?1 WHERE user_id = ?2 AND channel_id = ?3 AND event =
-			(SELECT min(event) FROM past_members WHERE user_id = ?2 AND channel_id = ?3 AND from_seq IS NULL)`, seq, string(u), c)
+			(SELECT p.event FROM past_members p JOIN outbox o ON o.cid = p.event
+				WHERE p.user_id = ?2 AND p.channel_id = ?3 AND p.from_seq IS NULL ORDER BY o.num LIMIT 1)`, seq, string(u), c)
 		if err == nil && n == 0 {
 			_, err = t.exec(ctx, `UPDATE members SET from_seq = ? WHERE user_id = ? AND channel_id = ? AND from_seq IS NULL`, seq, string(u), c)
 		}
