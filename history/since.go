@@ -3,6 +3,7 @@ package history
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -159,6 +160,11 @@ func (w *walk) span(ctx context.Context, sp Span, after uint64) (full bool, last
 		if err != nil {
 			return false, 0, fmt.Errorf("channel %s: %w", c, err)
 		}
+		if sp.Upto != 0 {
+			if err := w.asItWas(ctx, v, shard, sp.Upto, recs); err != nil {
+				return false, 0, fmt.Errorf("channel %s: %w", c, err)
+			}
+		}
 		for i := range recs {
 			if !w.out.room(&recs[i]) {
 				return true, after, nil
@@ -196,6 +202,44 @@ func (w *walk) records(ctx context.Context, v View, t tail, after uint64, limit 
 		}
 	}
 	return recs, len(recs) < limit, nil
+}
+
+// asItWas takes back from messages of a span that is over what was edited since: that is none of the user's. Edits within
+// the span come as records behind them.
+func (w *walk) asItWas(ctx context.Context, v View, shard int, end uint64, recs []Shown) error {
+	ended := int64(-1)
+	for i := range recs {
+		m := &recs[i]
+		if m.EditedAt == 0 {
+			continue
+		}
+		if ended < 0 {
+			last, _, err := w.role.store.Message(ctx, v, end)
+			if err != nil {
+				return fmt.Errorf("the record that ended it: %w", err)
+			}
+			ended = last.At // 0 where it is not there: then each is looked up
+		}
+		if m.EditedAt < ended {
+			continue
+		}
+		at := m.EditedAt
+		m.EditedAt = 0
+		rec, err := w.role.reader.At(ctx, v.Channel, shard, m.Seq)
+		if errors.Is(err, msglog.ErrNoRecord) {
+			m.Kind, m.Body, m.DeletedAt = fabric.MsgDeleted, []byte("{}"), at // the log has passed it: nobody knows what it was
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("message %d as it was: %w", m.Seq, err)
+		}
+		original, err := decode(rec.Payload)
+		if err != nil {
+			return fmt.Errorf("message %d as it was: %w", m.Seq, err)
+		}
+		m.Body = original.Body
+	}
+	return nil
 }
 
 // news returns a part of the user's spans that have news, by ascending channel from `from` on (inclusive), and from where
