@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -429,4 +430,9 @@ func (h *house) same(what string, got, want any) {
 	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
 		h.t.Errorf("%s:\n got %s\nwant %s", what, g, w)
 	}
+}
+
+// clock is a role's clock that stands where a test puts it, in Unix milliseconds.
+func clock(at *atomic.Int64) func() time.Time {
+	return func() time.Time { return time.UnixMilli(at.Load()) }
 }

@@ -302,6 +302,7 @@ func (r *Role) role(ctx context.Context, req contract.ChatsRoleRequest) (contrac
 
 // addOne adds one member with a role, and says why where that can't be.
 func (r *Role) addOne(ctx context.Context, u fabric.UserID, c fabric.ChannelID, member fabric.UserID, role fabric.Role) (contract.ChatsRoleReply, error) {
+	asked := role
 	if role == "" {
 		role = fabric.RoleMember
 	}
@@ -319,7 +320,17 @@ func (r *Role) addOne(ctx context.Context, u fabric.UserID, c fabric.ChannelID, 
 			return contract.ChatsRoleReply{}, fabric.Errorf(code, "you may not add them: send them an invite")
 		}
 	}
-	return contract.ChatsRoleReply{User: member, Role: role, Added: len(added) > 0}, nil
+	if len(added) == 0 { // they came by themselves meanwhile
+		m, in, err := r.store.Member(ctx, c, member)
+		if err != nil {
+			return contract.ChatsRoleReply{}, fmt.Errorf("member of %s: %w", c, err)
+		}
+		if !in || (asked != "" && asked != m.Role) {
+			return contract.ChatsRoleReply{}, fabric.Errorf(fabric.CodeConflict, "%s has just come or gone: try again", member)
+		}
+		return contract.ChatsRoleReply{User: member, Role: m.Role}, nil
+	}
+	return contract.ChatsRoleReply{User: member, Role: role, Added: true}, nil
 }
 
 // members answers weft.chats.members.
