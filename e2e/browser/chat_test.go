@@ -84,7 +84,7 @@ func TestTwoPeopleInTwoWindows(t *testing.T) {
 	ann.shows("presence", "last seen")
 
 	// she signs out, and nothing of hers stays
-	ann.click("sign-out")
+	ann.choose("main-menu", "sign-out")
 	ann.sees("the sign-in is there", `!!document.querySelector('[data-testid=phone]')`)
 	if kept := value[int](ann, `localStorage.length + sessionStorage.length`); kept != 0 {
 		t.Errorf("%d entries are kept after signing out", kept)
@@ -117,7 +117,7 @@ func TestTabsAreInStep(t *testing.T) {
 	ann.send("from the first")
 	second.state("from the first", "read")
 	// signing out in one signs the other out
-	second.click("sign-out")
+	second.choose("main-menu", "sign-out")
 	ann.sees("the sign-in is there", `!!document.querySelector('[data-testid=phone]')`)
 }
 

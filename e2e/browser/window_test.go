@@ -160,6 +160,13 @@ func (w *window) click(id string) {
 	w.do("click "+id, chromedp.WaitEnabled(by(id)), chromedp.Click(by(id)))
 }
 
+// enter chooses an element by the keyboard: for those that move while what is above them loads.
+func (w *window) enter(id string) {
+	w.t.Helper()
+	w.do("enter "+id, chromedp.WaitEnabled(by(id)), chromedp.Focus(by(id)))
+	w.press(kb.Enter)
+}
+
 func (w *window) write(id, text string) {
 	w.t.Helper()
 	w.do("write into "+id, chromedp.WaitVisible(by(id)), chromedp.SendKeys(by(id), text))
@@ -217,9 +224,26 @@ func (w *window) send(text string) {
 	w.write("composer", text+kb.Enter)
 }
 
-// messages is an expression for the messages with a text in them.
+// choose opens a menu and chooses something in it.
+func (w *window) choose(menu, item string) {
+	w.t.Helper()
+	w.click(menu)
+	w.click(item)
+}
+
+// act chooses something in the menu of the message with this text.
+func (w *window) act(text, item string) {
+	w.t.Helper()
+	w.sees(fmt.Sprintf("%q is there", text), messages(text)+`.length === 1`)
+	// The button shows under the pointer only, of which a window has none.
+	w.do("open its menu", chromedp.Evaluate[chromedp.Void](messages(text)+`[0].querySelector('[data-testid=message-menu]').click()`))
+	w.click(item)
+}
+
+// messages is an expression for the messages with a text in them; what they quote does not count.
 func messages(text string) string {
-	return fmt.Sprintf(`[...document.querySelectorAll('[data-testid=message]')].filter(m => m.textContent.includes(%q))`, text)
+	return fmt.Sprintf(`[...document.querySelectorAll('[data-testid=message]')].filter(m =>
+		m.querySelector('.bubble > .text, .bubble > .unsupported')?.textContent.includes(%q))`, text)
 }
 
 // state waits until the one message with this text has a state.

@@ -191,14 +191,14 @@ export class Session {
         void this.loadSelf();
         break;
       case "removed":
-        if (this.route.channel.value === change.channel) this.actions.tell("You are no longer in this group.");
-        this.left(change.channel);
+        this.left(change.channel, change.by !== this.me.id);
     }
     this.chats.changed(change);
   }
 
-  /** We are no longer in a group. */
-  left(channel: string): void {
+  /** We are no longer in a group; where others have done that, it is told. */
+  left(channel: string, removed = false): void {
+    if (removed && this.route.channel.value === channel) this.actions.tell("You are no longer in this group.");
     this.threads.delete(channel);
     this.groups.delete(channel);
     if (this.route.channel.value === channel) this.route.back();
@@ -214,6 +214,7 @@ export class Session {
   }
 
   private message(message: Message): void {
+    if (endsMembership(message, this.me.id)) return this.left(message.channel, message.body.event === "removed");
     batch(() => {
       const isNew = message.seq > (this.chats.get(message.channel)?.last?.seq ?? 0);
       this.chats.message(message);
@@ -271,4 +272,10 @@ export class Session {
     if (!chat?.name) void (peerOf(channel, this.me.id) ? this.chats.name(channel) : this.chats.reload(channel));
     else if (chat.prefs.marked_unread) void this.actions.setPrefs(channel, { marked_unread: false });
   }
+}
+
+// endsMembership tells the last record of a group that we get. Its place in our list of chats is told apart from it, so a
+// group that was joined again since comes back with the next answer of the server.
+function endsMembership({ kind, body }: Message, me: string): boolean {
+  return kind === "member" && (body.event === "removed" || body.event === "left") && Array.isArray(body.users) && body.users.includes(me);
 }

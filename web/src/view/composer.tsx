@@ -53,6 +53,13 @@ export function Composer({ chat, thread, sent }: Props) {
     text.value = value;
     if (actions.writing.peek()?.kind !== "edit") session.drafts.set(chat.id, value);
   };
+  // put changes what is written otherwise than by typing; at once, for the next key may come before it is rendered.
+  const put = (value: string, at = value.length) => {
+    area.current!.value = value;
+    area.current!.setSelectionRange(at, at);
+    caret.value = at;
+    write(value);
+  };
   const send = () => {
     const trimmed = text.value.trim();
     if (!trimmed) return;
@@ -67,7 +74,7 @@ export function Composer({ chat, thread, sent }: Props) {
       ...(writing && { reply_to: writing.message.seq }), ...(mentions.length > 0 && { mentions }),
     });
     mentioned.current.clear();
-    write("");
+    put("");
     actions.writing.value = null;
     area.current?.focus();
   };
@@ -87,12 +94,7 @@ export function Composer({ chat, thread, sent }: Props) {
     const start = caret.value - wanted!.length;
     mentioned.current.set(user.name, user.id);
     const before = `${text.value.slice(0, start)}${user.name} `;
-    write(before + text.value.slice(caret.value));
-    caret.value = before.length;
-    requestAnimationFrame(() => {
-      area.current?.focus();
-      area.current?.setSelectionRange(before.length, before.length);
-    });
+    put(before + text.value.slice(caret.value), before.length);
   };
 
   const keys = (e: KeyboardEvent) => {
@@ -151,7 +153,7 @@ export function Composer({ chat, thread, sent }: Props) {
         onInput={(e) => {
           caret.value = e.currentTarget.selectionStart;
           write(e.currentTarget.value);
-          if (text.value.trim() && !writing) session.typing.typed(chat.id);
+          if (text.value.trim() && writing?.kind !== "edit") session.typing.typed(chat.id);
           else session.typing.stopped();
         }}
         onSelect={(e) => (caret.value = e.currentTarget.selectionStart)} onKeyDown={keys} />
