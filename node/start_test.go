@@ -213,6 +213,14 @@ func TestEachRoleAlone(t *testing.T) {
 	}
 }
 
+// A NATS server that asks nobody who they are will do.
+func TestNATSWithoutCredentials(t *testing.T) {
+	plain := weftest.StartNATS(t, natsconfig.FabricConfig{})
+	cfg := startCluster(t).process(t, node.Edge, node.Presence)
+	cfg.NATS = node.External{URLs: plain.URL}
+	up(t, cfg)
+}
+
 // Credentials that may not make streams are told what is missing, and do once it is there.
 func TestCredentialsThatMayNotProvision(t *testing.T) {
 	c := startCluster(t)
