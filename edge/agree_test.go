@@ -54,6 +54,7 @@ type person struct {
 	view   *view.Channel
 	in     bool
 	from   uint64                   // the record by which they came, the last time
+	until  uint64                   // the record by which they left, the last time
 	heard  uint64                   // the newest one that came as an event
 	noted  string                   // the last thing that a self channel told
 	asked  map[uint64]fabric.Stored // what waits for its reply
@@ -268,10 +269,10 @@ func (w *world) take(p *person, o edgetest.Object) {
 		p.cursor = o.Str("cursor")
 	case "message":
 		if o.Str("channel") == string(w.c) {
-			if !p.in {
-				w.rt.Fatalf("%s, who is not in the group, gets %v", p.name, o)
-			}
 			m := stored(w.t, o)
+			if !p.in && m.Seq > p.until { // a resume may bring again what was before
+				w.rt.Fatalf("%s, who has left the group with %d, gets %v", p.name, p.until, o)
+			}
 			p.heard = max(p.heard, m.Seq)
 			w.apply(p, m)
 		}
@@ -279,8 +280,11 @@ func (w *world) take(p *person, o edgetest.Object) {
 		if o.Str("channel") == string(w.c) {
 			p.noted = strings.TrimSuffix(fmt.Sprintf("%s %d %v", o.Str("change"), o.Num("seq"), o["on"]), " <nil>")
 			note(p.view, o)
-			if o.Str("change") == fabric.ChangeAdded {
+			switch o.Str("change") {
+			case fabric.ChangeAdded:
 				p.from = max(p.from, o.Num("seq"))
+			case fabric.ChangeRemoved:
+				p.until = max(p.until, o.Num("seq"))
 			}
 		}
 	}

@@ -109,7 +109,7 @@ func TestChangesInATail(t *testing.T) {
 	}
 	p.stop()
 	// The same log before a database that has taken a part of it.
-	for archived := range n {
+	for _, archived := range []uint64{0, 1, 3, 8, 12, 13, 17, n - 1} {
 		part := &brittle{Store: keeping{openStore(t)}}
 		part.most.Store(archived)
 		part.broken.Store(archived == 0)
