@@ -51,6 +51,7 @@ const (
 // Times of the relay, which follow from its lease.
 func (y *relay) renew() time.Duration  { return 3 * y.lease / 10 } // after the lease was got
 func (y *relay) within() time.Duration { return y.lease / 2 }      // of one publish
+func (y *relay) pause() time.Duration  { return y.lease / 10 }     // after an error
 func (y *relay) slack() time.Duration  { return y.lease / 4 }      // before the lease's end nothing is published any more
 
 var errCutOff = fabric.Errorf(fabric.CodeUnavailable, "the connection to NATS is away")
@@ -99,7 +100,7 @@ func (y *relay) run(ctx context.Context) error {
 		if err := y.turn(ctx, &held); err != nil && ctx.Err() == nil {
 			y.role.log.Error("cannot relay records to their logs, trying again", "err", err)
 			held = time.Time{} // and look again at what was under way
-			if !sleep(ctx, 10*relayPause) {
+			if !sleep(ctx, y.pause()) {
 				return nil
 			}
 			continue
