@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -44,8 +45,15 @@ func (x *indexer) run(ctx context.Context) {
 	tick := time.NewTicker(indexLook)
 	defer tick.Stop()
 	for {
-		for shard := range x.role.shards {
-			x.shard(ctx, shard)
+		more := false
+		if retry(ctx, x.role.log, "index messages", func() error {
+			more, err = x.round(ctx)
+			return err
+		}) != nil {
+			return
+		}
+		if more && ctx.Err() == nil {
+			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -56,44 +64,47 @@ func (x *indexer) run(ctx context.Context) {
 	}
 }
 
-// shard indexes what is new in a shard.
-func (x *indexer) shard(ctx context.Context, shard int) {
-	for ctx.Err() == nil {
+// round indexes some of what is new in each shard, so that one that is far behind holds up no other; more says that there
+// is more in any of them.
+func (x *indexer) round(ctx context.Context) (more bool, err error) {
+	for shard := range x.role.shards {
 		archived := x.role.archived.of(shard)
 		x.mu.Lock()
-		behind := x.at[shard] < archived
+		behind, hurry := x.at[shard] < archived, x.waiting > 0
 		x.mu.Unlock()
-		if !behind {
-			return
+		if !behind || ctx.Err() != nil {
+			continue
 		}
 		began := time.Now()
 		one, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveWithin)
 		n, done, err := x.role.store.Index(one, shard, indexAtOnce)
 		cancel()
 		if err != nil {
-			x.role.log.Warn("cannot index messages; trying again", "shard", shard, "err", err)
-			return
+			return more, fmt.Errorf("shard %d: %w", shard, err)
 		}
 		x.role.metrics.indexed.Add(float64(n))
 		if done {
 			at := make(fabric.Position, x.role.shards)
 			at[shard] = archived
 			x.move(at)
-			return
-		}
-		x.mu.Lock()
-		hurry := x.waiting > 0
-		x.mu.Unlock()
-		if hurry {
 			continue
 		}
-		rest := time.NewTimer(indexRest * time.Since(began))
-		select {
-		case <-rest.C:
-		case <-x.poke:
-		case <-ctx.Done():
+		more = true
+		if !hurry {
+			x.rest(ctx, indexRest*time.Since(began))
 		}
-		rest.Stop()
+	}
+	return more, nil
+}
+
+// rest lets others work for a while, unless somebody begins to wait.
+func (x *indexer) rest(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-x.poke:
+	case <-ctx.Done():
 	}
 }
 

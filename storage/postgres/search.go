@@ -12,8 +12,8 @@ import (
 	"github.com/weft-im/weft/history"
 )
 
-// term is a word of a channel as the index has it.
-func term(log int64, word string) string { return strconv.FormatInt(log, 36) + "x" + word }
+// term is a word of a channel as the index has it: the number has no x, so the first one ends it.
+func term(log int64, word string) string { return strconv.FormatInt(log, 16) + "x" + word }
 
 // putWords sets the words of a message in the index.
 func putWords(ctx context.Context, tx pgx.Tx, log, seq int64, month int32, words []string) error {

@@ -15,8 +15,8 @@ import (
 	"github.com/weft-im/weft/history"
 )
 
-// term is a word of a channel as the index has it.
-func term(log int64, word string) string { return strconv.FormatInt(log, 36) + "x" + word }
+// term is a word of a channel as the index has it: the number has no x, so the first one ends it.
+func term(log int64, word string) string { return strconv.FormatInt(log, 16) + "x" + word }
 
 // terms returns a message's words as the index has them, "" where it has none.
 func terms(log int64, kind string, body []byte) string {

@@ -199,4 +199,22 @@ func testSearchInManyChannels(t *testing.T, s Store) {
 		}
 	}
 	want(t, "all of them", brief(all), expected)
+
+	// A word is a channel's own, whatever the database calls the channels.
+	for i := range channels {
+		word := []string{"foo", "xfoo"}[b2i(i == 0 || i == channels-1)]
+		m := message(shards[i%2].Messages[i/2].Channel, uint64(channels+1+i), 0, ann.ID)
+		m.At, m.Body = start+int64(channels+i), fmt.Appendf(nil, `{"text":"a1 b2 c3 d4 e5 f6 g7 %s"}`, word)
+		archive(t, s, i%2, m.Seq, m)
+	}
+	index(t, s, 0)
+	index(t, s, 1)
+	words := []string{"a1", "b2", "c3", "d4", "e5", "f6", "g7", "xfoo"}
+	for i := range words {
+		hits, err := s.Search(t.Context(), history.Query{User: ann.ID, Words: words[i:], Now: start}, 50)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, fmt.Sprintf("%d words", len(words)-i), len(hits), 2)
+	}
 }
