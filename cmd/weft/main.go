@@ -19,6 +19,7 @@ type cli struct {
 	Keys    keysCmd    `cmd:"" help:"Make the keys of a fabric that is to run as several processes."`
 	Bench   benchCmd   `cmd:"" help:"Drive a Weft server over real WebSockets and measure it."`
 	Import  importCmd  `cmd:"" help:"Bring what others have kept into a fabric."`
+	Move    moveCmd    `cmd:"" help:"Move a fabric's SQL from its data folder to PostgreSQL."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
