@@ -14,14 +14,13 @@ const mostNamed = 20
 
 // changes are what came live for one message, each of them the last of its sort.
 type changes struct {
-	edit      *edit
-	deleted   int64 // when, 0 for not
+	edits     map[fabric.UserID]edit // by who wrote it: its author's counts, who is not known before the message is
+	deleted   int64                  // when, 0 for not
 	pinned    *bool
 	reactions map[fabric.UserID]string // an emoji, or "" for one that was taken back
 }
 
 type edit struct {
-	by   fabric.UserID
 	at   int64
 	body json.RawMessage
 }
@@ -47,8 +46,13 @@ func (v *Channel) change(m fabric.Stored) Touched {
 	touched := Touched{Seq: body.Seq}
 	switch m.Kind {
 	case fabric.MsgEdit:
-		c.edit = &edit{m.From, m.At, body.Body}
-		c.edit.apply(target)
+		if c.edits == nil {
+			c.edits = make(map[fabric.UserID]edit)
+		}
+		c.edits[m.From] = edit{m.At, body.Body}
+		if target != nil && target.From == m.From {
+			c.edits[m.From].apply(target)
+		}
 	case fabric.MsgDelete:
 		c.deleted = m.At
 		erase(target, m.At)
@@ -75,8 +79,8 @@ func (v *Channel) change(m fabric.Stored) Touched {
 
 // applyAll brings a message from history to what came live. Each change may be in it already.
 func (c *changes) applyAll(m *client.Shown, self fabric.UserID) {
-	if c.edit != nil && m.EditedAt <= c.edit.at {
-		c.edit.apply(m)
+	if e, ok := c.edits[m.From]; ok && m.EditedAt <= e.at {
+		e.apply(m)
 	}
 	if c.pinned != nil {
 		pin(m, *c.pinned)
@@ -101,9 +105,9 @@ func sorted(of map[fabric.UserID]string) []fabric.UserID {
 	return users
 }
 
-// apply gives m the new body, if its author wrote it.
-func (e *edit) apply(m *client.Shown) {
-	if m == nil || m.From != e.by || m.Kind == fabric.MsgDeleted {
+// apply gives m, whose author wrote it, the new body.
+func (e edit) apply(m *client.Shown) {
+	if m.Kind == fabric.MsgDeleted {
 		return
 	}
 	m.Body, m.EditedAt = e.body, e.at
