@@ -47,6 +47,13 @@ func newHouse(t testing.TB, cfg natsconfig.FabricConfig) *house {
 	return h
 }
 
+// in is the house in a part of the test: what it starts there ends with that part.
+func (h *house) in(t testing.TB) *house {
+	part := *h
+	part.t = t
+	return &part
+}
+
 // users registers one user per name.
 func (h *house) users(names ...string) []fabric.UserID {
 	h.t.Helper()
@@ -61,12 +68,25 @@ func (h *house) users(names ...string) []fabric.UserID {
 type resident struct {
 	nc    *nats.Conn
 	end   context.CancelFunc
+	ready <-chan struct{}
 	ended chan struct{}
 	err   error
 }
 
-// role starts a role on a store, which ends with the test if not before.
+// role starts a role on a store, which ends with the test if not before, and waits until it serves.
 func (h *house) role(store chats.Store, cfg chats.Config, opts ...nats.Option) *resident {
+	h.t.Helper()
+	r := h.start(store, cfg, opts...)
+	select {
+	case <-r.ready:
+	case <-time.After(20 * time.Second):
+		h.t.Fatal("the role does not get ready")
+	}
+	return r
+}
+
+// start is role that waits for nothing.
+func (h *house) start(store chats.Store, cfg chats.Config, opts ...nats.Option) *resident {
 	h.t.Helper()
 	r := &resident{nc: h.nats.Connect(h.t, opts...), ended: make(chan struct{})}
 	role, err := chats.New(r.nc, store, h.nats.Fabric.Shards, cfg, weftest.Logger(h.t), prometheus.NewRegistry())
@@ -79,12 +99,8 @@ func (h *house) role(store chats.Store, cfg chats.Config, opts ...nats.Option) *
 		defer close(r.ended)
 		r.err = role.Run(ctx)
 	}()
+	r.ready = role.Ready()
 	h.t.Cleanup(func() { _ = r.stop() })
-	select {
-	case <-role.Ready():
-	case <-time.After(20 * time.Second):
-		h.t.Fatal("the role does not get ready")
-	}
 	return r
 }
 

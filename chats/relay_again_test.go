@@ -21,6 +21,7 @@ import (
 // What fails once is tried again by the same relay.
 func TestRelayTriesAgain(t *testing.T) {
 	t.Parallel()
+	house := newHouse(t, natsconfig.FabricConfig{Dedupe: shortDedupe})
 	for _, tc := range []struct {
 		name string
 		trap func(s *trap, fail func(op string) func(string) error)
@@ -47,8 +48,7 @@ func TestRelayTriesAgain(t *testing.T) {
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			h := newHouse(t, natsconfig.FabricConfig{Dedupe: shortDedupe})
+			h := house.in(t)
 			s := tell(h)
 			store, link := &trap{Store: h.db}, &edgetest.Link{}
 			if tc.trap != nil {

@@ -27,7 +27,7 @@ import (
 // takes over, only the look into the log tells it what is there.
 const (
 	shortDedupe = 100 * time.Millisecond
-	shortLease  = 400 * time.Millisecond
+	shortLease  = 250 * time.Millisecond
 )
 
 // forgotten waits until a shard's streams have forgotten the ids of all that was published so far.
@@ -148,6 +148,7 @@ func isAck(_ string, payload []byte) bool {
 // from it is done once.
 func TestRelayKilled(t *testing.T) {
 	t.Parallel()
+	house := newHouse(t, natsconfig.FabricConfig{Dedupe: shortDedupe})
 	for _, tc := range []struct {
 		name string
 		trap func(*killer)
@@ -174,12 +175,11 @@ func TestRelayKilled(t *testing.T) {
 		{"when that is noted too", func(k *killer) { k.after = k.nth(2, "relayed") }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			h := newHouse(t, natsconfig.FabricConfig{Dedupe: shortDedupe})
+			h := house.in(t)
 			s := tell(h)
 			k := newKiller(h.db, &edgetest.Link{})
 			tc.trap(k)
-			victim := h.role(k, chats.Config{RelayLease: shortLease}, nats.SetCustomDialer(k.link))
+			victim := h.start(k, chats.Config{RelayLease: shortLease}, nats.SetCustomDialer(k.link))
 			<-k.killed
 			victim.kill()
 			h.forgotten()
@@ -322,7 +322,7 @@ func TestRelayOfMany(t *testing.T) {
 	}
 	k := newKiller(uncommitted{h.db, late.Channel()}, &edgetest.Link{})
 	k.before = k.nth(1, "relayed")
-	victim := h.role(k, chats.Config{RelayLease: 2 * time.Second}, nats.SetCustomDialer(k.link))
+	victim := h.start(k, chats.Config{RelayLease: 2 * time.Second}, nats.SetCustomDialer(k.link))
 	<-k.killed
 	victim.kill()
 	h.forgotten()
