@@ -54,7 +54,9 @@ func (v *Channel) change(m fabric.Stored) Touched {
 			c.edits[m.From].apply(target)
 		}
 	case fabric.MsgDelete:
-		c.deleted = m.At
+		if c.deleted == 0 { // a second one finds nothing to delete
+			c.deleted = m.At
+		}
 		erase(target, m.At)
 	case fabric.MsgPin:
 		c.pinned = &body.On
