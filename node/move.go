@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/weft-im/weft/storage/move"
 	"github.com/weft-im/weft/storage/postgres"
@@ -17,6 +18,9 @@ func Move(ctx context.Context, dir, url string, done func(table string, rows int
 	name, err := postgres.Name(url)
 	if err != nil {
 		return fmt.Errorf("--postgres: %w", err)
+	}
+	if _, err := os.Stat(inside(dir, versionFile)); err != nil { // opening it would make one
+		return fmt.Errorf("--data: %s is no data folder of weft: %w", dir, err)
 	}
 	d, err := openData(dir)
 	if err != nil {
