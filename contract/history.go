@@ -67,7 +67,7 @@ type HistoryMessageReply struct {
 }
 
 // HistoryAdmitRequest asks whether User may publish a record that changes a message: an edit, a delete, a reaction, a
-// pin. Admin says that the user is an admin of the channel. The reply is empty; a refusal says why.
+// pin. Admin says that the user is an admin of the channel. A refusal says why.
 type HistoryAdmitRequest struct {
 	User    fabric.UserID    `json:"user"`
 	Channel fabric.ChannelID `json:"channel"`
@@ -75,6 +75,12 @@ type HistoryAdmitRequest struct {
 	Admin   bool             `json:"admin,omitempty"`
 	Kind    string           `json:"kind"`
 	Body    json.RawMessage  `json:"body"`
+}
+
+// HistoryAdmitReply says of the message that would be changed whether nobody but its sender may see it: then nobody else
+// may see what changes it.
+type HistoryAdmitReply struct {
+	Only bool `json:"only,omitempty"`
 }
 
 // HistoryHideRequest deletes a message for User alone. It can't be taken back.

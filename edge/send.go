@@ -97,9 +97,12 @@ func (e *Edge) admit(ctx context.Context, m outgoing) (c fabric.ChannelID, only 
 	if fabric.IsChange(m.kind) {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
-		_, err = service.CallRaw(ctx, e.nc, subjects.HistoryAdmit, contract.HistoryAdmitRequest{
+		var admitted contract.HistoryAdmitReply
+		admitted, err = service.Call[contract.HistoryAdmitReply](ctx, e.nc, subjects.HistoryAdmit, contract.HistoryAdmitRequest{
 			User: m.from, Channel: c, From: st.readsFrom(), Admin: st.mayChange(m.kind), Kind: m.kind, Body: m.body,
 		})
+		// What one has written one may take back from everybody, blocked or not; all else they do is theirs to see.
+		only = admitted.Only || only && m.kind != fabric.MsgDelete
 	}
 	return c, only, err
 }

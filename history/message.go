@@ -63,23 +63,24 @@ func (r *Role) message(ctx context.Context, req contract.HistoryMessageRequest) 
 }
 
 // admit answers weft.history.admit. What it allows is applied when it is archived, by the same rules.
-func (r *Role) admit(ctx context.Context, req contract.HistoryAdmitRequest) (struct{}, error) {
+func (r *Role) admit(ctx context.Context, req contract.HistoryAdmitRequest) (contract.HistoryAdmitReply, error) {
+	var none contract.HistoryAdmitReply
 	v, err := r.view(req.User, req.Channel, req.From)
 	if err != nil {
-		return struct{}{}, err
+		return none, err
 	}
 	if !fabric.IsChange(req.Kind) {
-		return struct{}{}, fabric.Errorf(fabric.CodeBadRequest, "kind %s changes no message", req.Kind)
+		return none, fabric.Errorf(fabric.CodeBadRequest, "kind %s changes no message", req.Kind)
 	}
 	c, err := parseChange(req.Kind, req.Body)
 	if err != nil {
-		return struct{}{}, err
+		return none, err
 	}
 	m, err := r.find(ctx, v, c.Target)
 	if err != nil {
-		return struct{}{}, err
+		return none, err
 	}
-	return struct{}{}, r.mayChange(&m, req)
+	return contract.HistoryAdmitReply{Only: m.Only}, r.mayChange(&m, req)
 }
 
 // mayChange says why a message must not be changed so.
@@ -247,7 +248,7 @@ func (r *Role) pinned(ctx context.Context, v View) ([]Shown, error) {
 			late[m.Seq] = *m
 			return
 		}
-		if c, err := parseChange(m.Kind, m.Body); err == nil {
+		if c, err := parseChange(m.Kind, m.Body); err == nil && !m.Only {
 			order = slices.DeleteFunc(order, func(seq uint64) bool { return seq == c.Target })
 			if c.On {
 				order = append(order, c.Target)

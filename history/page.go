@@ -211,6 +211,15 @@ func (r *Role) decorate(ctx context.Context, v View, msgs []Shown, t tail) ([]Sh
 	if err := r.store.Decorate(ctx, v, msgs); err != nil {
 		return nil, err
 	}
+	if v.Channel.Kind() == fabric.KindDirect && v.User != "" {
+		private, err := r.store.Private(ctx, v, msgs)
+		if err != nil {
+			return nil, err
+		}
+		for i := range private {
+			applyLate(v, msgs, &private[i])
+		}
+	}
 	if err := r.inTail(ctx, v, t, func(m *Shown) {
 		if fabric.IsChange(m.Kind) {
 			applyLate(v, msgs, m)

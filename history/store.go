@@ -48,7 +48,8 @@ type Archival struct {
 }
 
 // Change is a record that changes a message. An edit is applied where its sender wrote the message; the others wherever
-// the message is there and not deleted. (Who may delete or pin is checked before the record is published.)
+// the message is there and not deleted. (Who may delete or pin is checked before the record is published.) One that only
+// its sender may see is applied to a message of that sort alone: how it changes others, they alone see; see Private.
 type Change struct {
 	fabric.Stored
 	Target uint64          // the message's seq, 0 for none
@@ -75,6 +76,9 @@ type ReadStore interface {
 	Message(ctx context.Context, v View, seq uint64) (m Shown, ok bool, err error)
 	// Decorate adds reactions, stars and pins to messages of one channel.
 	Decorate(ctx context.Context, v View, msgs []Shown) error
+	// Private returns, ascending, the records that changed any of the messages, of those of which one is v.User's alone to
+	// see: applied in their order, they make the messages what v.User sees. There are such in direct chats only.
+	Private(ctx context.Context, v View, msgs []Shown) ([]Shown, error)
 	// Records returns up to limit records after `after` and up to upto in ascending seq, those that change messages among
 	// them; messages are as they are now.
 	Records(ctx context.Context, v View, after, upto uint64, limit int) ([]Shown, error)

@@ -274,6 +274,32 @@ func TestOneFolderOneDatabase(t *testing.T) {
 	up(t, inside)
 }
 
+// A move that was broken off when the database had everything, and the folder did not know yet, is finished by the next
+// start.
+func TestMoveBrokenOffAtItsEnd(t *testing.T) {
+	cfg := alone(t)
+	up(t, cfg)
+	url := weftest.Postgres(t)
+	if err := node.Move(t.Context(), cfg.Data, url, func(string, int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	file, moved, stamp := filepath.Join(cfg.Data, "weft.db"), filepath.Join(cfg.Data, "weft.db.moved"), filepath.Join(cfg.Data, "POSTGRES")
+	if err := errors.Join(os.Remove(stamp), os.Rename(moved, file)); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Postgres = url
+	up(t, cfg)
+	for path, there := range map[string]bool{file: false, moved: true, stamp: true} {
+		if _, err := os.Stat(path); (err == nil) != there {
+			t.Errorf("%s: %v, want it to be there: %t", path, err, there)
+		}
+	}
+	cfg.Postgres = ""
+	if why := refused(t, cfg); !strings.Contains(why, "--postgres is missing") {
+		t.Errorf("without its PostgreSQL: %s", why)
+	}
+}
+
 // A database that comes up late is waited for.
 func TestDatabaseComesLate(t *testing.T) {
 	server := weftest.StartPostgres(t, "fsync=off")

@@ -53,6 +53,7 @@ func receivers(l line) []*device { return []*device{l.to} }
 // An edge in a process of its own, everything else and another edge in a second one: people of both chat, the second one
 // is killed while they do, and the first one after it.
 func TestServe(t *testing.T) {
+	t.Parallel() // it mostly waits
 	around := newSurroundings(t)
 	const first, second = "edge,presence", "edge,users,chats,history,receipts"
 	a, b := around.serve(t, "", first), around.serve(t, "", second)

@@ -50,6 +50,17 @@ func (a *archive) applyOne(ctx context.Context, c *history.Change, num, indexed 
 		num, int64(c.Seq), target, int64(c.Prev), c.At, stored(string(c.From)), stored(c.CID), stored(c.Kind), stored(string(c.Body)), c.Only); err != nil {
 		return err
 	}
+	if c.Only {
+		var theirs bool
+		err := a.tx.QueryRow(ctx, `SELECT only_sender FROM messages WHERE log = $1 AND month = month_of($2, $3) AND seq = $3`,
+			num, a.shard, target).Scan(&theirs)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("whose the message is to see: %w", err)
+		}
+		if !theirs {
+			return a.dropLate(ctx, c, num)
+		}
+	}
 	switch c.Kind {
 	case fabric.MsgEdit:
 		var kind string
@@ -84,6 +95,9 @@ func (a *archive) applyOne(ctx context.Context, c *history.Change, num, indexed 
 
 // dropLate takes away an edit of a message that is deleted or gone already: its text is to stay no more than the others'.
 func (a *archive) dropLate(ctx context.Context, c *history.Change, num int64) error {
+	if c.Kind != fabric.MsgEdit {
+		return nil
+	}
 	_, err := a.tx.Exec(ctx, `WITH late AS (DELETE FROM changes WHERE log = $1 AND seq = $4 AND NOT EXISTS (SELECT 1`+there+`) RETURNING seq)
 		INSERT INTO erasures (shard, seq) SELECT $2, seq FROM late ON CONFLICT DO NOTHING`, num, a.shard, int64(c.Target), int64(c.Seq))
 	return err

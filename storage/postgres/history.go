@@ -240,6 +240,18 @@ func (s *DB) Decorate(ctx context.Context, v history.View, msgs []history.Shown)
 	return nil
 }
 
+// Private implements history.Store.
+func (s *DB) Private(ctx context.Context, v history.View, msgs []history.Shown) ([]history.Shown, error) {
+	if len(msgs) == 0 {
+		return nil, nil
+	}
+	seqs := make([]int64, len(msgs))
+	for i := range msgs {
+		seqs[i] = int64(msgs[i].Seq)
+	}
+	return rows(ctx, s, queryPrivate, scanShown(v.Channel), v.Channel, seqs, v.User)
+}
+
 // News implements history.Store.
 func (s *DB) News(ctx context.Context, u fabric.UserID, from fabric.Position, start fabric.ChannelID, limit int) ([]history.Span, bool, error) {
 	seqs := make([]int64, len(from))

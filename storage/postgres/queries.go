@@ -60,6 +60,14 @@ const (
 			EXISTS (SELECT 1 FROM pins p WHERE p.log = l.num AND p.target = j.seq)
 		FROM logs l CROSS JOIN unnest($2::bigint[]) AS j (seq) WHERE l.channel_id = $1`
 
+	// $1 is the channel, $2 the seqs, $3 the viewer.
+	queryPrivate = `SELECT m.seq, m.prev, m.at, m.sender, m.cid, m.kind, m.body, m.only_sender, 0::bigint, 0::bigint, 0::bigint
+		FROM logs l CROSS JOIN unnest($2::bigint[]) AS j (seq)
+		JOIN changes m ON m.log = l.num AND m.target = j.seq AND (NOT m.only_sender OR m.sender = $3)
+		WHERE l.channel_id = $1 AND EXISTS (SELECT 1 FROM changes o
+			WHERE o.log = l.num AND o.target = j.seq AND o.only_sender AND o.sender = $3)
+		ORDER BY m.seq`
+
 	// $4 is the first seq that may be read, $5 the limit.
 	queryPins = `SELECT ` + messageFields + ` FROM logs l JOIN pins p ON p.log = l.num
 		JOIN messages m ON m.log = l.num AND m.month = month_of(l.shard, p.target) AND m.seq = p.target AND m.seq >= $4` + seenBy + `

@@ -65,6 +65,7 @@ var asked = map[string]string{
 	"queryChanges":      `1, 100, 1, 900000, u(1), 50`,
 	"queryReactions":    `dm(1), '{5,6,7}', u(1), 20`,
 	"queryNoted":        `dm(1), '{5,6,7}', u(1)`,
+	"queryPrivate":      `dm(1), '{5,6,7}', u(1)`,
 	"queryPins":         `dm(1), u(1), 5, 1, 50`,
 	"queryStarred":      `u(1), u(1), 5, 0, 0, 50`,
 	"queryErasures":     `200`,

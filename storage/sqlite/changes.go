@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
@@ -19,6 +21,16 @@ func change(ctx context.Context, t tx, shard int, log int64, c *history.Change) 
 	if err != nil || n == 0 {
 		return err
 	}
+	if c.Only {
+		var theirs bool
+		err := t.QueryRowContext(ctx, `SELECT only_sender FROM messages WHERE place = ? AND log = ?`, target, log).Scan(&theirs)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("whose the message is to see: %w", err)
+		}
+		if !theirs {
+			return dropLate(ctx, t, log, target, at, c.Kind)
+		}
+	}
 	switch c.Kind {
 	case fabric.MsgEdit:
 		err := reindex(ctx, t, shard, log, target, func() (err error) {
@@ -29,7 +41,7 @@ func change(ctx context.Context, t tx, shard int, log int64, c *history.Change) 
 		if err != nil || n > 0 {
 			return err
 		}
-		return dropLate(ctx, t, log, target, at)
+		return dropLate(ctx, t, log, target, at, c.Kind)
 	case fabric.MsgDelete:
 		return reindex(ctx, t, shard, log, target, func() error { return remove(ctx, t, log, target, c.At) })
 	case fabric.MsgReaction:
@@ -42,7 +54,10 @@ func change(ctx context.Context, t tx, shard int, log int64, c *history.Change) 
 
 // dropLate takes away an edit of a message that is deleted or gone already: its text is to stay no more than the others'.
 // Where the channel ends stays known.
-func dropLate(ctx context.Context, t tx, log, target, at int64) error {
+func dropLate(ctx context.Context, t tx, log, target, at int64, kind string) error {
+	if kind != fabric.MsgEdit {
+		return nil
+	}
 	n, err := t.exec(ctx, `INSERT INTO erasures (place) SELECT ?1 WHERE NOT EXISTS
 		(SELECT 1 FROM messages WHERE place = ?2 AND log = ?3 AND deleted_at IS NULL) ON CONFLICT DO NOTHING`, at, target, log)
 	if err != nil || n == 0 {

@@ -71,6 +71,10 @@ const (
 			EXISTS (SELECT 1 FROM messages m CROSS JOIN pins p ON p.log = m.log AND p.target = m.place WHERE m.place = j.value)
 		FROM json_each(?1) j`
 
+	// ?1 is a JSON list of places, ?2 the viewer.
+	queryPrivate = `SELECT ` + changeFields + ` FROM json_each(?1) j CROSS JOIN changes m ON m.target = j.value` + mayBeTold + `
+		WHERE EXISTS (SELECT 1 FROM changes o WHERE o.target = j.value AND o.only_sender = 1 AND o.sender = ?2) ORDER BY m.place`
+
 	// ?4 is the first seq that may be read, ?5 the limit.
 	queryPins = `SELECT ` + messageFields + ` FROM logs l CROSS JOIN pins p ON p.log = l.num CROSS JOIN messages m ON m.place = p.target
 		WHERE l.channel_id = ?1 AND m.place >= ` + base + ` + ?4` + mayBeSeen + ` ORDER BY p.place DESC LIMIT ?5`

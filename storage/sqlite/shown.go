@@ -73,19 +73,13 @@ func (s *DB) Decorate(ctx context.Context, v history.View, msgs []history.Shown)
 	if len(msgs) == 0 {
 		return nil
 	}
-	base, err := rows(ctx, s, queryShard, scanCount, string(v.Channel))
-	if err != nil || len(base) == 0 {
+	places, list, err := s.places(ctx, v.Channel, msgs)
+	if err != nil || len(places) == 0 {
 		return err
 	}
 	at := make(map[int64]*history.Shown, len(msgs))
-	places := make([]int64, len(msgs))
-	for i := range msgs {
-		places[i] = place(base[0], msgs[i].Seq)
-		at[places[i]] = &msgs[i]
-	}
-	list, err := json.Marshal(places)
-	if err != nil {
-		return fmt.Errorf("places: %w", err)
+	for i, p := range places {
+		at[p] = &msgs[i]
 	}
 	if _, err := rows(ctx, s, queryReactions, func(r *sql.Rows) (struct{}, error) {
 		var target int64
@@ -101,7 +95,7 @@ func (s *DB) Decorate(ctx context.Context, v history.View, msgs []history.Shown)
 		last := &m.Reactions[len(m.Reactions)-1]
 		last.Users = append(last.Users, u)
 		return struct{}{}, nil
-	}, string(list), string(v.User), history.ReactionUsers); err != nil {
+	}, list, string(v.User), history.ReactionUsers); err != nil {
 		return fmt.Errorf("reactions: %w", err)
 	}
 	_, err = rows(ctx, s, queryNoted, func(r *sql.Rows) (struct{}, error) {
@@ -112,11 +106,40 @@ func (s *DB) Decorate(ctx context.Context, v history.View, msgs []history.Shown)
 		}
 		at[target].Starred, at[target].Pinned = starred, pinned
 		return struct{}{}, nil
-	}, string(list), string(v.User))
+	}, list, string(v.User))
 	if err != nil {
 		return fmt.Errorf("stars and pins: %w", err)
 	}
 	return nil
+}
+
+// Private implements history.Store.
+func (s *DB) Private(ctx context.Context, v history.View, msgs []history.Shown) ([]history.Shown, error) {
+	if len(msgs) == 0 {
+		return nil, nil
+	}
+	places, list, err := s.places(ctx, v.Channel, msgs)
+	if err != nil || len(places) == 0 {
+		return nil, err
+	}
+	return rows(ctx, s, queryPrivate, scanShown(v.Channel), list, string(v.User))
+}
+
+// places returns the places of a channel's messages, also as a JSON list; none where nothing of it is archived.
+func (s *DB) places(ctx context.Context, c fabric.ChannelID, msgs []history.Shown) (places []int64, list string, err error) {
+	base, err := rows(ctx, s, queryShard, scanCount, string(c))
+	if err != nil || len(base) == 0 {
+		return nil, "", err
+	}
+	places = make([]int64, len(msgs))
+	for i := range msgs {
+		places[i] = place(base[0], msgs[i].Seq)
+	}
+	data, err := json.Marshal(places)
+	if err != nil {
+		return nil, "", fmt.Errorf("places: %w", err)
+	}
+	return places, string(data), nil
 }
 
 // queryShard returns a channel's shard.

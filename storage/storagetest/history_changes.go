@@ -82,7 +82,9 @@ func (w *script) say(from fabric.UserID, text string) uint64 {
 // change archives a record that changes a message.
 func (w *script) change(from fabric.UserID, kind string, c history.Change) uint64 {
 	w.t.Helper()
+	only := c.Only
 	c.Stored = w.next(from, kind, fmt.Sprintf(`{"seq":%d,"of":%q}`, c.Target, kind))
+	c.Only = only
 	w.archive(history.Batch{Changes: []history.Change{c}})
 	return c.Seq
 }

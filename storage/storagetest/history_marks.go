@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/weft-im/weft/fabric"
@@ -148,4 +149,57 @@ func testOnly(t *testing.T, s Store) {
 		t.Fatal(err)
 	}
 	want(t, "unread", n, 1)
+}
+
+// What only its sender may see changes nothing that others see: it is told to its sender, with all that goes before and
+// behind it.
+func testPrivate(t *testing.T, s Store) {
+	ann, bob := fabric.NewUserID(), fabric.NewUserID()
+	w := newScript(t, s, fabric.Direct(ann, bob))
+	only := func(kind string, c history.Change) uint64 {
+		t.Helper()
+		c.Only = true
+		return w.change(ann, kind, c)
+	}
+	one, two := w.say(ann, "one"), w.say(bob, "two")
+	three := w.add(ann, fabric.MsgText, `{"text":"three"}`, func(a *history.Archival) { a.Only = true })
+	four := w.say(bob, "four")
+	seen := []uint64{w.react(ann, two, "👍")}
+	seen = append(seen, only(fabric.MsgReaction, history.Change{Target: two, Emoji: "🎉"}))
+	only(fabric.MsgReaction, history.Change{Target: three, Emoji: "🎉"})
+	seen = append(seen, only(fabric.MsgEdit, history.Change{Target: one, New: []byte(`{"text":"ONE"}`)}))
+	only(fabric.MsgEdit, history.Change{Target: three, New: []byte(`{"text":"THREE"}`)})
+	seen = append(seen, only(fabric.MsgPin, history.Change{Target: two, On: true}))
+	seen = append(seen, only(fabric.MsgDelete, history.Change{Target: two}), w.react(bob, two, "👎"), w.react(ann, two, ""))
+	w.react(bob, four, "👍")
+	want(t, "to bob", w.shows(bob), "1 one; 2 two 👎×1!; 4 four 👍×1!; ")
+	want(t, "to ann, without what is hers alone", w.shows(ann), "1 one; 2 two 👎×1; 3 THREE edited@9 🎉×1!; 4 four 👍×1; ")
+	page, err := s.Page(t.Context(), reader(w.channel, ann), 0, nil, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := append(seen, 7, 9)
+	slices.Sort(all)
+	for u, expected := range map[fabric.UserID][]uint64{ann: all, bob: {}} {
+		recs, err := s.Private(t.Context(), reader(w.channel, u), page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seqs := []uint64{}
+		for _, r := range recs {
+			seqs = append(seqs, r.Seq)
+		}
+		want(t, "private records", seqs, expected)
+	}
+	if none, err := s.Private(t.Context(), reader(fabric.Direct(ann, fabric.NewUserID()), ann), page); err != nil || len(none) != 0 {
+		t.Errorf("of a channel that has none: %v, %v", none, err)
+	}
+	// an edit that nobody else sees leaves with what it edits, all the same
+	w.remove(bob, one)
+	late := only(fabric.MsgEdit, history.Change{Target: one, New: []byte(`{"text":"back"}`)})
+	erasures, err := s.Erasures(t.Context(), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "erasures", erasures, []history.Erasure{{Seq: one}, {Seq: 8}, {Seq: late}})
 }

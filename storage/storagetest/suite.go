@@ -81,6 +81,7 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 		{"Hide", testHide},
 		{"Stars", testStars},
 		{"Only", testOnly},
+		{"Private", testPrivate},
 		{"Expire", testExpire},
 		{"ExpireInParts", testExpireInParts},
 		{"HeadsStay", testHeadsStay},
