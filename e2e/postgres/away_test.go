@@ -28,7 +28,7 @@ const (
 // it is killed. The fabric goes on taking and delivering messages; what needs SQL is refused, and soon. Once it is back
 // every message that was acked is in it once, in order, and who was away meanwhile has missed nothing.
 func TestDatabaseGoneUnderLoad(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()                                    // it mostly waits
 	server := weftest.StartPostgres(t, "fsync=off") // a kill leaves what the system has, only a power cut needs fsync
 	direct := server.Database(t)
 	network, url := newLink(t, direct)
