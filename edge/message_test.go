@@ -3,6 +3,7 @@ package edge_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/weft-im/weft/edge/edgetest"
@@ -166,6 +167,77 @@ func TestOnlyTheSenderSees(t *testing.T) {
 	for _, o := range back {
 		if o.Event() == "message" && o.Str("from") == string(ann.User.ID) {
 			t.Errorf("bob's resume brings %v", o)
+		}
+	}
+}
+
+// Who is blocked is not told: what they do to messages they see done, and nobody else does. What they wrote they may take
+// back from everybody all the same.
+func TestOnlyTheSenderSeesChanges(t *testing.T) {
+	f := edgetest.Start(t, edgetest.Config{})
+	e := f.Edge(t)
+	ann, bob := f.User(t, e, "ann"), f.User(t, e, "bob")
+	a, b := edgetest.Connect(t, e, ann, ""), edgetest.Connect(t, e, bob, "")
+	a.Synced()
+	_, cursor := b.Synced()
+	c := edgetest.Direct(ann, bob)
+	hers, his := a.Send(string(c), "", "hers").Num("seq"), b.Send(string(c), "", "his").Num("seq")
+	taken := a.Send(string(c), "", "to be taken back").Num("seq")
+	b.Await("all three", isMessage(c, taken))
+	block := func(method string) {
+		t.Helper()
+		if status, o := groupCall(t, e, bob, method, "/v1/blocks/"+string(ann.User.ID), nil); status != http.StatusNoContent {
+			t.Fatalf("%s: %d %v", method, status, o)
+		}
+	}
+	change := func(kind string, body map[string]any) uint64 {
+		t.Helper()
+		o := a.Call("send", map[string]any{"to": string(c), "cid": fabric.NewCID(), "kind": kind, "body": body})
+		if o.Err() != "" {
+			t.Fatalf("%s %v: %v", kind, body, o)
+		}
+		return o.OK().Num("seq")
+	}
+	edit := func(seq uint64, text string) uint64 {
+		t.Helper()
+		return change("edit", map[string]any{"seq": seq, "body": map[string]any{"text": text}})
+	}
+	change("reaction", map[string]any{"seq": his, "emoji": "👍"})
+	block("PUT")
+	hidden := []uint64{edit(hers, "HERS")}
+	hidden = append(hidden, change("reaction", map[string]any{"seq": his, "emoji": "🎉"}), change("pin", map[string]any{"seq": his, "on": true}))
+	own := a.Send(string(c), "", "own").Num("seq")
+	hidden = append(hidden, own, edit(own, "OWN"))
+	deletion := change("delete", map[string]any{"seq": taken})
+	b.Await("the deletion", isMessage(c, deletion))
+	block("DELETE")
+	hidden = append(hidden, edit(own, "Own"), change("delete", map[string]any{"seq": own})) // nobody knows of that one still
+	seen := edit(hers, "hers!")
+	b.Await("what comes after the block", isMessage(c, seen))
+	if b.Came(func(o edgetest.Object) bool { return o.Event() == "message" && slices.Contains(hidden, o.Num("seq")) }) {
+		t.Errorf("bob gets something of %d", hidden)
+	}
+	missed, _ := edgetest.Connect(t, e, bob, cursor).Synced()
+	for _, o := range missed {
+		if slices.Contains(hidden, o.Num("seq")) {
+			t.Errorf("bob's resume brings %v", o)
+		}
+	}
+	for who, want := range map[string]string{
+		"bob": fmt.Sprintf("%d hers! <nil> <nil>; %d his [map[count:1 emoji:👍 users:[%s]]] <nil>; %d deleted;", hers, his, ann.User.ID, taken),
+		"ann": fmt.Sprintf("%d hers! <nil> <nil>; %d his [map[count:1 emoji:🎉 mine:true users:[%s]]] true; %d deleted; %d deleted;", hers, his, ann.User.ID, taken, own),
+	} {
+		got := ""
+		for _, m := range map[string]*edgetest.Conn{"ann": a, "bob": b}[who].Call("history", map[string]any{"channel": c}).OK()["messages"].([]any) {
+			o := edgetest.Object(m.(map[string]any))
+			if o.Str("kind") == "deleted" {
+				got += fmt.Sprintf(" %d deleted;", o.Num("seq"))
+				continue
+			}
+			got += fmt.Sprintf(" %d %v %v %v;", o.Num("seq"), o["body"].(map[string]any)["text"], o["reactions"], o["pinned"])
+		}
+		if got != " "+want {
+			t.Errorf("%s sees\n%s, want\n %s", who, got, want)
 		}
 	}
 }

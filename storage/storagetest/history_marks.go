@@ -178,7 +178,7 @@ func testPrivate(t *testing.T, s Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := append(seen, 7, 9)
+	all := slices.Concat(seen, []uint64{7, 9})
 	slices.Sort(all)
 	for u, expected := range map[fabric.UserID][]uint64{ann: all, bob: {}} {
 		recs, err := s.Private(t.Context(), reader(w.channel, u), page)
