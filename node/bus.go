@@ -158,8 +158,10 @@ func (n *Node) wait(ctx context.Context, what string, f func(context.Context) (a
 	for began := time.Now(); ; {
 		again, err := f(ctx)
 		switch {
-		case err == nil || !again || ctx.Err() != nil:
+		case err == nil || !again:
 			return err
+		case ctx.Err() != nil:
+			return errors.Join(ctx.Err(), err)
 		case time.Since(began) > waitAtStart:
 			return fmt.Errorf("%s: waited in vain for %s: %w", what, waitAtStart, err)
 		}
