@@ -1,11 +1,16 @@
 package history_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -194,5 +199,47 @@ func TestDisappearing(t *testing.T) {
 		if m.Seq != next || m.Prev != reaction {
 			t.Errorf("%d has prev %d, want %d and %d", m.Seq, m.Prev, next, reaction)
 		}
+	}
+}
+
+// The bytes are gone from the log's files, not only from its index.
+func TestErasedBytes(t *testing.T) {
+	p := newPast(t, 1)
+	ann, bob := p.store.newUser(t), p.store.newUser(t)
+	c := p.store.open(t, ann, bob)
+	p.start(p.store, history.Config{})
+	onDisk := func(word string) (n int) {
+		t.Helper()
+		err := filepath.WalkDir(p.nats.Server.JetStreamConfig().StoreDir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return nil // it was there a moment ago
+			}
+			data, err := os.ReadFile(path)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			n += bytes.Count(data, []byte(word))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	var seqs []uint64
+	for i := range 50 {
+		seqs = append(seqs, p.say(c, ann, fmt.Sprintf("secret%d and more", 100+i)))
+	}
+	for _, seq := range seqs {
+		p.record(c, ann, "edit", `{"seq":%d,"body":{"text":"secret%d changed"}}`, seq, 200+seq)
+	}
+	weftest.Eventually(t, "all of it is on disk", func() bool { return onDisk("secret") == 100 })
+	for _, seq := range seqs {
+		p.record(c, ann, "delete", `{"seq":%d}`, seq)
+	}
+	weftest.Eventually(t, "nothing of it is", func() bool { return onDisk("secret") == 0 })
+	p.settled()
+	if got := texts(t, p.page(c).Messages); strings.Contains(got, "secret") {
+		t.Errorf("page: %s", got)
 	}
 }
