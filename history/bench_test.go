@@ -136,3 +136,39 @@ func BenchmarkSince(b *testing.B) {
 	}
 	b.ReportMetric(float64((cpu(b)-used).Nanoseconds())/float64(b.N), "cpu-ns/op")
 }
+
+// A page of 50 somewhere in a long direct chat, messages with an edit, a reaction, a pin here and there.
+func BenchmarkPage(b *testing.B) {
+	const n, part = 200_000, 5000
+	p := newPast(b, 1)
+	ann, bob := p.store.newUser(b), p.store.newUser(b)
+	c := p.store.open(b, ann, bob)
+	for seq := uint64(0); seq < n; {
+		var batch history.Batch
+		for range part {
+			seq++
+			m := fabric.Stored{Channel: c, Seq: seq, Prev: seq - 1, At: int64(seq), Message: fabric.Message{
+				From: ann, CID: fabric.NewCID(), Kind: "text", Body: fmt.Appendf(nil, `{"text":"message %d, of the length that people write to one another"}`, seq),
+			}}
+			if seq%10 != 0 {
+				batch.Messages = append(batch.Messages, history.Archival{Stored: m})
+				continue
+			}
+			m.From, m.Kind, m.Body = bob, "reaction", fmt.Appendf(nil, `{"seq":%d,"emoji":"+"}`, seq-5)
+			batch.Changes = append(batch.Changes, history.Change{Stored: m, Target: seq - 5, Emoji: "+"})
+		}
+		if err := p.store.Archive(b.Context(), 0, batch, seq); err != nil {
+			b.Fatal(err)
+		}
+	}
+	p.start(p.store, history.Config{})
+	nc := p.nats.Connect(b)
+	b.ResetTimer()
+	for i := range b.N {
+		before := uint64(1000 + i*7919%(n-1000))
+		data, err := service.CallRaw(b.Context(), nc, subjects.HistoryPage, contract.HistoryPageRequest{User: ann, Channel: c, Before: before, Limit: 50})
+		if err != nil || len(data) < 50*200 {
+			b.Fatalf("%d bytes, %v", len(data), err)
+		}
+	}
+}
