@@ -34,9 +34,10 @@ type Config struct {
 	Replicas int
 	Window   time.Duration
 
-	Dev    bool // see users.Config
-	Limits edge.Limits
-	Log    *slog.Logger
+	Dev        bool // see users.Config
+	Limits     edge.Limits
+	EditWindow time.Duration // how long after it was written a message may be edited; 0 is history.Config's default
+	Log        *slog.Logger
 }
 
 // External is a NATS server or cluster that somebody else runs.

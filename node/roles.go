@@ -54,7 +54,7 @@ func (n *Node) startHistory(_ context.Context, f natsconfig.Fabric) error {
 	if err != nil {
 		return err
 	}
-	r, err := history.New(nc, n.store, f.Shards, history.Config{}, n.log.With("role", "history"), n.registry)
+	r, err := history.New(nc, n.store, f.Shards, history.Config{EditWithin: n.cfg.EditWindow}, n.log.With("role", "history"), n.registry)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/weft-im/weft/edge"
 )
@@ -37,6 +38,8 @@ func (f postgresFlags) postgres() (string, error) {
 
 // limitFlags are the limits of a client that operators set.
 type limitFlags struct {
+	EditWindow time.Duration `name:"edit-window" env:"WEFT_EDIT_WINDOW" default:"15m" help:"How long after it was written a message may be edited."`
+
 	SendRate int `name:"send-rate" env:"WEFT_SEND_RATE" default:"2000" help:"Messages a second that one session may send."`
 }
 

@@ -54,7 +54,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	n, err := node.Start(ctx, node.Config{
 		Roles: roles, NATS: node.External{URLs: c.NATS, Creds: c.Creds}, Keys: c.Keys, Postgres: url,
 		Listen: c.Listen, OpsListen: c.OpsListen,
-		Shards: c.Shards, Replicas: c.Replicas, Window: c.Window, Dev: c.Dev == "on", Limits: c.limits(), Log: log,
+		Shards: c.Shards, Replicas: c.Replicas, Window: c.Window, Dev: c.Dev == "on", Limits: c.limits(), EditWindow: c.EditWindow, Log: log,
 	})
 	if err != nil {
 		return err

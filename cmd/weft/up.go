@@ -41,7 +41,7 @@ func (c *upCmd) Run(ctx context.Context) error {
 	}
 	n, err := node.Start(ctx, node.Config{
 		Data: c.Data, Listen: c.Listen, NATSListen: c.NATSListen, OpsListen: c.OpsListen, Postgres: url,
-		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Limits: c.limits(), Log: log,
+		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Limits: c.limits(), EditWindow: c.EditWindow, Log: log,
 	})
 	if err != nil {
 		return err

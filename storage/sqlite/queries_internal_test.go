@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weft-im/weft/chats"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/history"
 )
@@ -118,6 +119,77 @@ func BenchmarkArchive(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*size), "µs/message")
+		})
+	}
+}
+
+// What people had written when each version was the newest, in the tables and columns that it brought.
+var dataOf = []string{
+	1: `INSERT INTO fabric (one, id) VALUES (1, 'f');
+		INSERT INTO users (id, phone, name, created_at) VALUES ('ann', '+491', 'Ann', 1), ('bob', '+492', 'Bob', 2), ('cem', '+493', 'Cem', 3);
+		INSERT INTO channels (id, kind, created_at) VALUES ('ann.bob', 'direct', 1);
+		INSERT INTO members (user_id, channel_id) VALUES ('ann', 'ann.bob'), ('bob', 'ann.bob');
+		INSERT INTO logs (num, channel_id, shard) VALUES (1, 'ann.bob', 0);
+		INSERT INTO messages (place, log, prev, at, sender, cid, kind, body)
+			VALUES (5, 1, 0, 50, 'ann', 'c5', 'text', '{"text":"hi"}'), (7, 1, 5, 70, 'bob', 'c7', 'text', '{}');
+		INSERT INTO archived (shard, seq) VALUES (0, 7)`,
+	2: `UPDATE users SET about = 'hello', show_read = 0, may_group = 'contacts' WHERE id = 'ann';
+		INSERT INTO blocks (user_id, blocked_id, created_at) VALUES ('ann', 'cem', 4);
+		INSERT INTO contacts (user_id, contact_id) VALUES ('ann', 'bob')`,
+	3: `INSERT INTO channels (id, kind, created_at, disappear) VALUES ('g.1', 'group', 6, 86400);
+		INSERT INTO groups (channel_id, name, about, avatar, created_by, cid, send, change, history, entry, members)
+			VALUES ('g.1', 'Team', '', '', 'ann', 'g', 'all', 'all', 'joined', 'invite', 1);
+		INSERT INTO members (user_id, channel_id, rank, from_seq, joined_at, pinned) VALUES ('cem', 'g.1', 0, 8, 6, 1);
+		INSERT INTO outbox (cid, channel_id, after_seq, sender, kind, body, told) VALUES ('o', 'g.1', 9, 'cem', 'group', '{}', '[]')`,
+	4: `INSERT INTO changes (place, log, target, prev, at, sender, cid, kind, body, only_sender) VALUES (8, 1, 5, 7, 80, 'bob', 'c8', 'reaction', '{}', 0);
+		INSERT INTO reactions (target, user_id, emoji, place) VALUES (5, 'bob', '+', 8);
+		INSERT INTO stars (user_id, target, at) VALUES ('ann', 7, 90);
+		UPDATE archived SET seq = 8`,
+	5: `INSERT INTO words (rowid, terms) VALUES (5, '1xhi');
+		INSERT INTO indexed (shard, seq) VALUES (0, 7)`,
+}
+
+// What was written with any earlier version is there with this one, and works.
+func TestMigrationFromEveryVersion(t *testing.T) {
+	if newest := newestVersion(t); int(newest) != len(dataOf)-1 {
+		t.Errorf("the newest version is %d: this test knows %d", newest, len(dataOf)-1)
+	}
+	for from := 1; from < len(dataOf); from++ {
+		t.Run(fmt.Sprint(from), func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "weft.db")
+			w, err := openWriter(path, "FULL", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for v := 1; v <= from; v++ {
+				if err := migrate(t.Context(), w.db, int64(v)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := w.db.ExecContext(t.Context(), dataOf[v]); err != nil {
+					t.Fatalf("data of version %d: %v", v, err)
+				}
+			}
+			w.close()
+
+			s, err := Open(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = s.Close() }()
+			page, err := s.Page(t.Context(), history.View{User: "ann", Channel: "ann.bob"}, 0, nil, 10)
+			if err != nil || len(page) != 2 || page[0].Seq != 5 || page[1].Seq != 7 || string(page[0].Body) != `{"text":"hi"}` {
+				t.Errorf("page: %v, %v", page, err)
+			}
+			list, err := s.List(t.Context(), "bob", chats.Place{}, 10)
+			if err != nil || len(list) != 1 || list[0].Name != "Ann" || list[0].Last == nil || list[0].Last.Seq != 7 {
+				t.Errorf("list: %v, %v", list, err)
+			}
+			if err := s.Claim(t.Context(), "f"); err != nil {
+				t.Error(err)
+			}
+			if at, err := s.Archived(t.Context(), 1); err != nil || at[0] < 7 {
+				t.Errorf("archived: %v, %v", at, err)
+			}
 		})
 	}
 }
