@@ -107,7 +107,7 @@ func (r *Role) mayChange(m *Shown, req contract.HistoryAdmitRequest) error {
 func (r *Role) hide(ctx context.Context, req contract.HistoryHideRequest) (struct{}, error) {
 	v, err := r.view(req.User, req.Channel, req.From)
 	if err == nil {
-		err = r.archivedMessage(ctx, v, req.Seq)
+		_, err = r.archivedMessage(ctx, v, req.Seq)
 	}
 	if err != nil {
 		return struct{}{}, err
@@ -118,28 +118,34 @@ func (r *Role) hide(ctx context.Context, req contract.HistoryHideRequest) (struc
 	return struct{}{}, r.tell(ctx, v.User, fabric.ChannelChange{Channel: v.Channel, Change: fabric.ChangeHidden, Seq: req.Seq})
 }
 
-// archivedMessage returns once a message that may be read is in the database.
-func (r *Role) archivedMessage(ctx context.Context, v View, seq uint64) error {
-	if _, err := r.find(ctx, v, seq); err != nil {
-		return err
+// archivedMessage returns a message that may be read once it is in the database.
+func (r *Role) archivedMessage(ctx context.Context, v View, seq uint64) (Shown, error) {
+	m, err := r.find(ctx, v, seq)
+	if err != nil {
+		return m, err
 	}
-	if _, ok, err := r.store.Message(ctx, v, seq); err != nil || !ok {
-		if err == nil {
-			err = fabric.Errorf(fabric.CodeUnavailable, "message %d is not archived yet: try again", seq)
-		}
-		return err
+	_, ok, err := r.store.Message(ctx, v, seq)
+	if err != nil {
+		return m, fmt.Errorf("message %d of %s: %w", seq, v.Channel, err)
 	}
-	return nil
+	if !ok {
+		return m, fabric.Errorf(fabric.CodeUnavailable, "message %d is not archived yet: try again", seq)
+	}
+	return m, nil
 }
 
 // star answers weft.history.star.
 func (r *Role) star(ctx context.Context, req contract.HistoryStarRequest) (struct{}, error) {
 	v, err := r.view(req.User, req.Channel, req.From)
-	if err == nil {
-		err = r.archivedMessage(ctx, v, req.Seq)
-	}
 	if err != nil {
 		return struct{}{}, err
+	}
+	m, err := r.archivedMessage(ctx, v, req.Seq)
+	if err != nil {
+		return struct{}{}, err
+	}
+	if req.On && m.DeletedAt != 0 {
+		return struct{}{}, fabric.Errorf(fabric.CodeConflict, "message %d was deleted", req.Seq)
 	}
 	if err := r.store.Star(ctx, v.User, v.Channel, req.Seq, req.On, v.Now, MaxStars); err != nil {
 		return struct{}{}, fmt.Errorf("star message %d of %s: %w", req.Seq, v.Channel, err)
@@ -176,6 +182,13 @@ func (r *Role) starred(ctx context.Context, req contract.HistoryStarredRequest) 
 	limit, now := limitOf(req.Limit), fabric.Millis(r.cfg.Now())
 	list, err := r.store.Starred(ctx, u, now, after, limit+1)
 	if err != nil {
+		return none, fmt.Errorf("stars of %s: %w", u, err)
+	}
+	msgs := make([]*Shown, len(list))
+	for i := range list {
+		msgs[i] = &list[i].Shown
+	}
+	if err := r.decorateAll(ctx, u, now, msgs); err != nil {
 		return none, fmt.Errorf("stars of %s: %w", u, err)
 	}
 	out, cursor := newReply(), ""

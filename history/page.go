@@ -232,6 +232,28 @@ func (r *Role) decorate(ctx context.Context, v View, msgs []Shown, t tail) ([]Sh
 	return slices.DeleteFunc(msgs, func(m Shown) bool { return m.ExpiresAt != 0 && m.ExpiresAt <= v.Now }), nil
 }
 
+// decorateAll decorates messages of any channels, in any order, as u sees them. All of them are archived.
+func (r *Role) decorateAll(ctx context.Context, u fabric.UserID, now int64, msgs []*Shown) error {
+	of := make(map[fabric.ChannelID][]Shown)
+	for _, m := range msgs {
+		of[m.Channel] = append(of[m.Channel], *m)
+	}
+	for c, list := range of {
+		slices.SortFunc(list, func(a, b Shown) int { return cmp.Compare(a.Seq, b.Seq) })
+		list, err := r.decorate(ctx, View{Channel: c, User: u, Now: now}, list, tail{})
+		if err != nil {
+			return fmt.Errorf("channel %s: %w", c, err)
+		}
+		of[c] = list
+	}
+	for _, m := range msgs {
+		if i, found := at(of[m.Channel], m.Seq); found {
+			*m = of[m.Channel][i]
+		}
+	}
+	return nil
+}
+
 // inTail hands on the records of a tail that the view shows, messages with when they disappear.
 func (r *Role) inTail(ctx context.Context, v View, t tail, f func(*Shown)) error {
 	for after := t.archived; !t.empty(); {

@@ -79,6 +79,13 @@ func (r *Role) search(ctx context.Context, req contract.HistorySearchRequest) (c
 		hits = hits[:limit]
 		reply.Cursor = encodeHit(hits[limit-1].Place)
 	}
+	msgs := make([]*Shown, len(hits))
+	for i := range hits {
+		msgs[i] = &hits[i].Shown
+	}
+	if err := r.decorateAll(ctx, q.User, q.Now, msgs); err != nil {
+		return none, fmt.Errorf("search of %s: %w", q.User, err)
+	}
 	bytes := 0
 	for i := range hits {
 		if bytes += objectBytes(&hits[i].Shown); bytes > maxReplyBytes && i > 0 {
