@@ -322,4 +322,3 @@ func stored(t testing.TB, o edgetest.Object) (m fabric.Stored) {
 	}
 	return m
 }
-
