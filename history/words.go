@@ -109,7 +109,10 @@ func pairs(text string, start, end int) (words []word) {
 	}
 	at = append(at, end)
 	if len(at) == 2 {
-		return []word{{plain(text[start:end]), start, end}}
+		if w := plain(text[start:end]); w != "" {
+			words = append(words, word{w, start, end})
+		}
+		return words
 	}
 	for i := 0; i+2 < len(at); i++ {
 		if w := plain(text[at[i]:at[i+2]]); w != "" {
