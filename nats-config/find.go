@@ -44,6 +44,11 @@ func Find(ctx context.Context, js jetstream.JetStream) (Fabric, error) {
 			return Fabric{}, err
 		}
 	}
+	if _, err := js.Stream(ctx, subjects.AuditStream); errors.Is(err, jetstream.ErrStreamNotFound) {
+		missing = append(missing, "stream "+subjects.AuditStream)
+	} else if err != nil {
+		return Fabric{}, fmt.Errorf("stream %s: %w", subjects.AuditStream, err)
+	}
 	lacking, err := f.streams(ctx, js)
 	if err != nil {
 		return Fabric{}, err

@@ -36,6 +36,10 @@ const (
 	RevokedFor = 20 * time.Minute
 	// markerTTL is how long the marker of a deleted key stays, so that buckets with ever new keys don't grow.
 	markerTTL = time.Minute
+
+	// auditFor and auditBytes bound what the audit log keeps.
+	auditFor   = 400 * 24 * time.Hour
+	auditBytes = 4 << 30
 )
 
 // Fabric is what is fixed for a fabric.
@@ -71,6 +75,9 @@ func Provision(ctx context.Context, js jetstream.JetStream, cfg FabricConfig) (F
 				return Fabric{}, fmt.Errorf("stream %s: %w", sc.Name, err)
 			}
 		}
+	}
+	if _, err := js.CreateOrUpdateStream(ctx, auditStream(cfg)); err != nil {
+		return Fabric{}, fmt.Errorf("stream %s: %w", subjects.AuditStream, err)
 	}
 	return f, nil
 }
@@ -159,6 +166,22 @@ func receiptStream(shard int, cfg FabricConfig) jetstream.StreamConfig {
 		MaxMsgSize:        4 << 10,
 		AllowDirect:       true,
 		RePublish:         &jetstream.RePublish{Source: source, Destination: destination},
+	}
+}
+
+// auditStream takes no deletions: what happened stays told, for auditFor or until auditBytes are full.
+func auditStream(cfg FabricConfig) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        subjects.AuditStream,
+		Description: "sign-ins, devices, roles, services, refusals",
+		Subjects:    []string{subjects.AuditFilter},
+		Storage:     jetstream.FileStorage,
+		Replicas:    cfg.Replicas,
+		MaxAge:      auditFor,
+		MaxBytes:    auditBytes,
+		MaxMsgSize:  4 << 10,
+		DenyDelete:  true,
+		DenyPurge:   true,
 	}
 }
 

@@ -237,3 +237,11 @@ const AnyMembersChanged = "weft.chats.members.of.*"
 func GroupOfMembersChanged(subject string) fabric.GroupID {
 	return fabric.GroupID(strings.TrimPrefix(subject, "weft.chats.members.of."))
 }
+
+// AuditStream holds what was done that matters to security. Audit returns the subject of an event in it, and AuditFilter
+// what it binds.
+const AuditStream = "AUDIT"
+
+func Audit(role, what string) string { return "audit." + role + "." + what }
+
+const AuditFilter = "audit.*.*"
