@@ -13,11 +13,12 @@ import (
 
 	"github.com/weft-im/weft/auth"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/subjects"
 )
 
 func keys(t testing.TB) *auth.Keys {
 	t.Helper()
-	k, err := auth.OpenKeys(t.TempDir())
+	k, err := auth.OpenKeys(t.TempDir(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,13 +28,13 @@ func keys(t testing.TB) *auth.Keys {
 // Who joins a fabric takes its keys, and makes none.
 func TestReadKeys(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := auth.ReadKeys(dir); err == nil || !strings.Contains(err.Error(), "want the fabric's keys folder") {
+	if _, err := auth.ReadKeys(dir); err == nil || !strings.Contains(err.Error(), "want a folder that `weft auth init` made") {
 		t.Errorf("an empty folder: %v", err)
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
 		t.Errorf("it was written into: %v, %v", files, err)
 	}
-	made, err := auth.OpenKeys(dir)
+	made, err := auth.OpenKeys(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,11 +53,11 @@ func TestReadKeys(t *testing.T) {
 
 func TestKeysAreMadeOnceAndKeptSecret(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
-	first, err := auth.OpenKeys(dir)
+	first, err := auth.OpenKeys(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := auth.OpenKeys(dir)
+	again, err := auth.OpenKeys(dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,28 +68,30 @@ func TestKeysAreMadeOnceAndKeptSecret(t *testing.T) {
 	if _, err := again.Verifier().Verify(token); err != nil {
 		t.Errorf("a token from before a restart: %v", err)
 	}
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
+	secrets := 0
+	err = filepath.WalkDir(dir, func(path string, f os.DirEntry, err error) error {
+		if err != nil || f.IsDir() {
+			return err
+		}
 		info, err := f.Info()
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
-		if info.Mode().Perm() != 0o600 {
-			t.Errorf("%s has mode %04o, want 0600", f.Name(), info.Mode().Perm())
+		if strings.HasSuffix(path, ".jwt") { // public
+			return nil
 		}
+		if secrets++; info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %04o, want 0600", path, info.Mode().Perm())
+		}
+		return nil
+	})
+	if err != nil || secrets < 5+len(subjects.Roles()) {
+		t.Fatalf("%d secrets, %v", secrets, err)
 	}
-	if err := os.Chmod(filepath.Join(dir, files[0].Name()), 0o644); err != nil {
+	if err := os.Chmod(filepath.Join(dir, "operator.nk"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range files {
-		if err := os.Chmod(filepath.Join(dir, f.Name()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := auth.OpenKeys(dir); err == nil || !strings.Contains(err.Error(), "others") {
+	if _, err := auth.OpenKeys(dir, 0); err == nil || !strings.Contains(err.Error(), "others") {
 		t.Errorf("keys that others can read were taken: %v", err)
 	}
 }
@@ -105,7 +108,7 @@ func TestVerify(t *testing.T) {
 	}
 	good := issue(k, "", time.Now())
 	parts := strings.Split(good, ".")
-	role, _, err := k.RoleCreds("edge")
+	role, _, err := k.Creds(subjects.RoleEdge)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,13 @@ func (g *goodTokens) add(k tokenKey, c Claims) {
 	g.put(k, goodToken{user, device, c.ExpiresAt.Unix()})
 }
 
+// forget forgets all.
+func (g *goodTokens) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.young, g.old = nil, nil
+}
+
 // put is called with mu held.
 func (g *goodTokens) put(k tokenKey, t goodToken) {
 	if len(g.young) >= rememberedTokens/2 {

@@ -1,9 +1,13 @@
 // Package auth is the only one that signs or checks: the fabric's keys in NATS operator mode, the access tokens of
 // devices, one-time codes and refresh tokens.
 //
-// A fabric has one operator, which signs three accounts: SYS, the servers' own; FABRIC, in which the roles meet; and
-// CLIENTS, whose users are the end users' devices. CLIENTS never connects to NATS: its user JWTs are the access tokens
-// that edges check.
+// A fabric has one operator, which signs three accounts: SYS, the servers' own; FABRIC, in which the roles and internal
+// services meet; and CLIENTS, whose users are the end users' devices. CLIENTS never connects to NATS: its user JWTs are
+// the access tokens that edges check.
+//
+// Each role has a signing key of its own in FABRIC, scoped by the permissions of package subjects: whoever is signed by it
+// may do what the role may, and when a newer weft gives a role other permissions, the account changes and no credentials
+// do. Credentials, service or signing key, each can be taken back by a change of the account (see Revoke, Rotate).
 package auth
 
 import (
@@ -12,9 +16,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
+
+	"github.com/weft-im/weft/subjects"
 )
 
 // The names of the accounts.
@@ -24,50 +32,44 @@ const (
 	accountClients = "CLIENTS"
 )
 
-// What is in the keys' folder: seeds, mode 0600 each, and the operators' credentials.
+// What is in the keys' folder: JWTs, which are public, and seeds and credentials, mode 0600 each.
 const (
-	operatorSeed  = "operator.nk"
-	systemSeed    = "sys.nk"
-	fabricSeed    = "fabric.nk"
-	clientsSeed   = "clients.nk"
-	signingSeed   = "clients-signing.nk" // signs access tokens, so that the account's own key need not be at hand
-	operatorCreds = "operator.creds"
+	operatorJWT  = "operator.jwt"
+	operatorSeed = "operator.nk"
+	systemSeed   = "sys.nk"
+	fabricSeed   = "fabric.nk"
+	clientsSeed  = "clients.nk"
+	rolesFolder  = "roles" // <role>.nk: the role's signing key
+	credsFolder  = "creds" // <role>.creds
+
+	signingSeed   = "clients-signing.nk"  // the first key that signed access tokens
+	signingPrefix = "clients-signing-"    // and those that came after it, by the time they were made
+	signingTime   = "20060102T150405.000" // in UTC
 )
 
-// Keys are a fabric's secrets.
+// Keys are a fabric's, as far as a folder has them: all of them where OpenKeys made it, or those that a host needs.
 type Keys struct {
-	dir                                        string
-	operator, system, fabric, clients, signing nkeys.KeyPair
-	operatorClaims                             *jwt.OperatorClaims
-	accounts                                   map[string]string
-	systemPublic, clientsPublic, signingPublic string
+	dir    string
+	shards int
+
+	// nil where the folder has not got them
+	operator, system, fabric, clients nkeys.KeyPair
+
+	operatorClaims *jwt.OperatorClaims
+	operatorText   string
+	accounts       map[string]*jwt.AccountClaims // by name
+	tokens         map[string]string             // the accounts' JWTs, by name
 }
 
-// OpenKeys returns the keys in dir, made on the first start. It refuses a key that others than its owner may read.
-func OpenKeys(dir string) (*Keys, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make keys folder: %w", err)
-	}
-	k, err := loadKeys(dir, openKey)
-	if err != nil {
-		return nil, err
-	}
-	return k, k.writeCreds()
-}
-
-// ReadKeys is OpenKeys for a folder that must have the keys already: those of a fabric that this process joins. It
-// changes nothing in it.
-func ReadKeys(dir string) (*Keys, error) {
-	return loadKeys(dir, func(path string, _ func() (nkeys.KeyPair, error)) (nkeys.KeyPair, error) {
-		pair, err := readKey(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%s is not there: want the fabric's keys folder, the one that its first process made", path)
+// OpenKeys returns the keys in dir with what is missing made, and the accounts brought to what this weft gives its roles
+// in a fabric of so many shards; 0 leaves the number as it is, at first 1. It refuses a secret that others than its owner
+// may read.
+func OpenKeys(dir string, shards int) (*Keys, error) {
+	for _, d := range []string{dir, filepath.Join(dir, rolesFolder), filepath.Join(dir, credsFolder)} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, fmt.Errorf("make keys folder: %w", err)
 		}
-		return pair, err
-	})
-}
-
-func loadKeys(dir string, load func(path string, makeKey func() (nkeys.KeyPair, error)) (nkeys.KeyPair, error)) (*Keys, error) {
+	}
 	k := &Keys{dir: dir}
 	for _, f := range []struct {
 		name string
@@ -78,14 +80,54 @@ func loadKeys(dir string, load func(path string, makeKey func() (nkeys.KeyPair, 
 		{systemSeed, nkeys.CreateAccount, &k.system},
 		{fabricSeed, nkeys.CreateAccount, &k.fabric},
 		{clientsSeed, nkeys.CreateAccount, &k.clients},
-		{signingSeed, nkeys.CreateAccount, &k.signing},
 	} {
 		var err error
-		if *f.into, err = load(filepath.Join(dir, f.name), f.make); err != nil {
+		if *f.into, err = openKey(k.path(f.name), f.make); err != nil {
 			return nil, err
 		}
 	}
-	return k, k.claim()
+	if err := k.readAccounts(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	k.shards = shards
+	if err := k.complete(); err != nil {
+		return nil, err
+	}
+	return k, k.WriteCreds(subjects.RoleOperator)
+}
+
+// ReadKeys returns what dir has of a fabric's keys, and changes nothing in it: on hosts that have only what they need.
+// What must be there is the operator's JWT and those of the accounts.
+func ReadKeys(dir string) (*Keys, error) {
+	k := &Keys{dir: dir}
+	for name, into := range map[string]*nkeys.KeyPair{
+		operatorSeed: &k.operator, systemSeed: &k.system, fabricSeed: &k.fabric, clientsSeed: &k.clients,
+	} {
+		pair, err := readKey(k.path(name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		*into = pair
+	}
+	err := k.readAccounts()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: want a folder that `weft auth init` made, or a copy of what this host needs of it", err)
+	}
+	return k, err
+}
+
+// Dir returns the keys' folder.
+func (k *Keys) Dir() string { return k.dir }
+
+// Master reports whether the folder has the keys that make and change accounts.
+func (k *Keys) Master() bool {
+	return k.operator != nil && k.system != nil && k.fabric != nil && k.clients != nil
+}
+
+var errNotMaster = errors.New("this folder has not got the keys that change accounts: use the one that `weft auth init` made")
+
+func (k *Keys) path(parts ...string) string {
+	return filepath.Join(append([]string{k.dir}, parts...)...)
 }
 
 // openKey reads a key pair from its seed's file, or makes both.
@@ -98,6 +140,19 @@ func openKey(path string, makeKey func() (nkeys.KeyPair, error)) (nkeys.KeyPair,
 }
 
 func readKey(path string) (nkeys.KeyPair, error) {
+	seed, err := readSecret(path)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := nkeys.FromSeed(seed)
+	if err != nil {
+		return nil, fmt.Errorf("key %s is no nkey seed: %w", path, err)
+	}
+	return pair, nil
+}
+
+// readSecret reads a file that only its owner may read.
+func readSecret(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -106,15 +161,11 @@ func readKey(path string) (nkeys.KeyPair, error) {
 		return nil, fmt.Errorf("key %s can be read by others (mode %04o): chmod 600 it, and think about who may have read it",
 			path, info.Mode().Perm())
 	}
-	seed, err := os.ReadFile(path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("key %s: %w", path, err)
 	}
-	pair, err := nkeys.FromSeed(seed)
-	if err != nil {
-		return nil, fmt.Errorf("key %s is no nkey seed: %w", path, err)
-	}
-	return pair, nil
+	return data, nil
 }
 
 func newKey(path string, makeKey func() (nkeys.KeyPair, error)) (nkeys.KeyPair, error) {
@@ -126,13 +177,13 @@ func newKey(path string, makeKey func() (nkeys.KeyPair, error)) (nkeys.KeyPair, 
 	if err != nil {
 		return nil, fmt.Errorf("make key %s: %w", path, err)
 	}
-	return pair, writeSecret(path, seed)
+	return pair, writeFile(path, seed, 0o600)
 }
 
-// writeSecret writes a file that only its owner may read, whole or not at all.
-func writeSecret(path string, data []byte) error {
+// writeFile writes a file whole or not at all.
+func writeFile(path string, data []byte, mode os.FileMode) error {
 	tmp := path + ".new"
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+	if err := os.WriteFile(tmp, data, mode); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	if err := os.Rename(tmp, path); err != nil {
@@ -141,113 +192,34 @@ func writeSecret(path string, data []byte) error {
 	return nil
 }
 
-// claim makes the operator's and the accounts' JWTs. They follow from the keys, so they are made anew at each start.
-func (k *Keys) claim() error {
-	operator, err := k.operator.PublicKey()
+// public returns the public half of a key.
+func public(pair nkeys.KeyPair) (string, error) {
+	p, err := pair.PublicKey()
 	if err != nil {
-		return fmt.Errorf("operator key: %w", err)
+		return "", fmt.Errorf("public key: %w", err)
 	}
-	if k.systemPublic, err = k.system.PublicKey(); err != nil {
-		return fmt.Errorf("system key: %w", err)
-	}
-	if k.clientsPublic, err = k.clients.PublicKey(); err != nil {
-		return fmt.Errorf("clients key: %w", err)
-	}
-	if k.signingPublic, err = k.signing.PublicKey(); err != nil {
-		return fmt.Errorf("signing key: %w", err)
-	}
-	fabricPublic, err := k.fabric.PublicKey()
-	if err != nil {
-		return fmt.Errorf("fabric key: %w", err)
-	}
-	oc := jwt.NewOperatorClaims(operator)
-	oc.Name = "weft"
-	oc.SystemAccount = k.systemPublic
-	// Encoding fills in what a server asks of claims: who issued them, and when.
-	if _, err := oc.Encode(k.operator); err != nil {
-		return fmt.Errorf("operator claims: %w", err)
-	}
-	k.operatorClaims = oc
+	return p, nil
+}
 
-	system := jwt.NewAccountClaims(k.systemPublic)
-	system.Name = accountSystem
-	roles := jwt.NewAccountClaims(fabricPublic)
-	roles.Name = accountFabric
-	roles.Limits.JetStreamLimits = jwt.JetStreamLimits{
-		MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit,
+// signingFiles returns the seeds that sign access tokens, the newest last.
+func (k *Keys) signingFiles() ([]string, error) {
+	entries, err := os.ReadDir(k.dir)
+	if err != nil {
+		return nil, fmt.Errorf("keys folder: %w", err)
 	}
-	clients := jwt.NewAccountClaims(k.clientsPublic)
-	clients.Name = accountClients
-	clients.Limits.Conn, clients.Limits.LeafNodeConn = 0, 0 // it never connects
-	clients.SigningKeys.Add(k.signingPublic)
-	k.accounts = make(map[string]string)
-	for _, ac := range []*jwt.AccountClaims{system, roles, clients} {
-		token, err := ac.Encode(k.operator)
-		if err != nil {
-			return fmt.Errorf("account %s: %w", ac.Name, err)
+	var files []string
+	first := false
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == signingSeed:
+			first = true
+		case strings.HasPrefix(name, signingPrefix) && strings.HasSuffix(name, ".nk"):
+			files = append(files, name)
 		}
-		k.accounts[ac.Subject] = token
 	}
-	return nil
-}
-
-// Operator returns the operator that servers trust, SystemAccount the public key of SYS, and Accounts every account's JWT
-// by its public key: what a server in operator mode is configured with.
-func (k *Keys) Operator() *jwt.OperatorClaims { return k.operatorClaims }
-
-// SystemAccount returns the public key of SYS.
-func (k *Keys) SystemAccount() string { return k.systemPublic }
-
-// Accounts returns every account's JWT by its public key.
-func (k *Keys) Accounts() map[string]string { return k.accounts }
-
-// RoleCreds returns new credentials in FABRIC for a role of this process.
-func (k *Keys) RoleCreds(name string) (token string, seed []byte, err error) {
-	pair, err := nkeys.CreateUser()
-	if err != nil {
-		return "", nil, fmt.Errorf("make key: %w", err)
+	slices.Sort(files)
+	if first {
+		files = append([]string{signingSeed}, files...)
 	}
-	public, err := pair.PublicKey()
-	if err != nil {
-		return "", nil, fmt.Errorf("make key: %w", err)
-	}
-	if seed, err = pair.Seed(); err != nil {
-		return "", nil, fmt.Errorf("make key: %w", err)
-	}
-	uc := jwt.NewUserClaims(public)
-	uc.Name = name
-	if token, err = uc.Encode(k.fabric); err != nil {
-		return "", nil, fmt.Errorf("sign user %s: %w", name, err)
-	}
-	return token, seed, nil
-}
-
-// OperatorCreds returns the path of the credentials file with which the nats CLI connects.
-func (k *Keys) OperatorCreds() string { return OperatorCredsIn(k.dir) }
-
-// OperatorCredsIn returns where the operators' credentials are in a folder of keys; it makes none.
-func OperatorCredsIn(dir string) string { return filepath.Join(dir, operatorCreds) }
-
-// writeCreds writes the operators' credentials, once: a file that is there stays good, since the keys do.
-func (k *Keys) writeCreds() error {
-	if _, err := os.Stat(k.OperatorCreds()); err == nil {
-		return nil
-	}
-	token, seed, err := k.RoleCreds("operator")
-	if err != nil {
-		return err
-	}
-	creds, err := jwt.FormatUserConfig(token, seed)
-	if err != nil {
-		return fmt.Errorf("format operator credentials: %w", err)
-	}
-	return writeSecret(k.OperatorCreds(), creds)
-}
-
-// Issuer returns what signs access tokens.
-func (k *Keys) Issuer() *Issuer { return &Issuer{key: k.signing, account: k.clientsPublic} }
-
-// Verifier returns what checks them; it holds no secret.
-func (k *Keys) Verifier() *Verifier {
-	return &Verifier{account: k.clientsPublic, signers: map[string]bool{k.signingPublic: true}}
+	return files, nil
 }

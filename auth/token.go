@@ -3,7 +3,10 @@ package auth
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -34,10 +37,48 @@ type Claims struct {
 	ExpiresAt time.Time
 }
 
-// Issuer signs access tokens.
+// Issuer signs access tokens, by the newest of its folder's keys that the edges know of. Any number of goroutines may use
+// it.
 type Issuer struct {
+	keys *Keys
+
+	mu      sync.RWMutex
 	key     nkeys.KeyPair
 	account string
+	none    error // why there is no key
+}
+
+// Issuer returns what signs access tokens. Where the folder has no key for that, Issue says so until Trust finds one.
+func (k *Keys) Issuer() *Issuer {
+	i := &Issuer{keys: k}
+	i.none = i.Trust(k.Clients())
+	return i
+}
+
+// Trust takes the account's word on which keys sign: from then on the newest of those that the folder has is used. An
+// error leaves the key as it was.
+func (i *Issuer) Trust(c Clients) error {
+	files, err := i.keys.signingFiles()
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Backward(files) {
+		pair, err := readKey(i.keys.path(name))
+		if err != nil {
+			return err
+		}
+		pub, err := public(pair)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(c.Signers, pub) {
+			i.mu.Lock()
+			defer i.mu.Unlock()
+			i.key, i.account, i.none = pair, c.Account, nil
+			return nil
+		}
+	}
+	return fmt.Errorf("%s has no key that signs access tokens (%s…): copy it from where `weft auth` made it", i.keys.dir, signingPrefix)
 }
 
 // Issue returns an access token for a device: a NATS user JWT, bound to publicKey where that is not empty, else a bearer
@@ -57,25 +98,43 @@ func (i *Issuer) Issue(u fabric.UserID, d fabric.DeviceID, publicKey string, now
 		return "", time.Time{}, fabric.Errorf(fabric.CodeBadRequest, "public_key: want the public half of a user nkey (U…)")
 	}
 	uc := jwt.NewUserClaims(subject)
-	uc.IssuerAccount = i.account
+	i.mu.RLock()
+	key, account, none := i.key, i.account, i.none
+	i.mu.RUnlock()
+	if none != nil {
+		return "", time.Time{}, none
+	}
+	uc.IssuerAccount = account
 	uc.BearerToken = publicKey == ""
 	uc.Tags.Add(tagUser+string(u), tagDevice+string(d))
 	uc.Pub.Deny.Add(">")
 	uc.Sub.Deny.Add(">")
 	expires = now.Add(AccessLife).Truncate(time.Second)
 	uc.Expires = expires.Unix()
-	if token, err = uc.Encode(i.key); err != nil {
+	if token, err = uc.Encode(key); err != nil {
 		return "", time.Time{}, fmt.Errorf("sign access token: %w", err)
 	}
 	return token, expires, nil
 }
 
-// Verifier checks access tokens. Any number of goroutines may use it.
+// Verifier checks access tokens; it holds no secret. Any number of goroutines may use it.
 type Verifier struct {
-	account string
-	signers map[string]bool
+	clients atomic.Pointer[Clients]
 	good    goodTokens
 	now     func() time.Time // time.Now where nil
+}
+
+// Verifier returns what checks access tokens.
+func (k *Keys) Verifier() *Verifier {
+	v := new(Verifier)
+	v.Trust(k.Clients())
+	return v
+}
+
+// Trust takes the account's word on which keys sign. What was found good before is checked again.
+func (v *Verifier) Trust(c Clients) {
+	v.clients.Store(&c)
+	v.good.forget()
 }
 
 // Verify returns what token says. Every refusal has CodeUnauthenticated.
@@ -87,10 +146,14 @@ func (v *Verifier) Verify(token string) (Claims, error) {
 	c, known := v.good.get(key)
 	if !known {
 		var err error
-		if c, err = v.check(token); err != nil {
+		clients := v.clients.Load()
+		if c, err = check(clients, token); err != nil {
 			return Claims{}, err
 		}
 		v.good.add(key, c)
+		if v.clients.Load() != clients { // Trust came in between, and may have ended the token's key
+			v.good.forget()
+		}
 	}
 	now := time.Now
 	if v.now != nil {
@@ -105,7 +168,7 @@ func (v *Verifier) Verify(token string) (Claims, error) {
 var errMalformedToken = fabric.Errorf(fabric.CodeUnauthenticated, "the token is malformed: want an access token of this server")
 
 // check returns what a token of this server's says, expired or not.
-func (v *Verifier) check(token string) (Claims, error) {
+func check(clients *Clients, token string) (Claims, error) {
 	if token == "" {
 		return Claims{}, fabric.Errorf(fabric.CodeUnauthenticated, "want an access token")
 	}
@@ -117,7 +180,7 @@ func (v *Verifier) check(token string) (Claims, error) {
 	if err != nil {
 		return Claims{}, errMalformedToken
 	}
-	if uc.IssuerAccount != v.account || !v.signers[uc.Issuer] {
+	if uc.IssuerAccount != clients.Account || !slices.Contains(clients.Signers, uc.Issuer) {
 		return Claims{}, fabric.Errorf(fabric.CodeUnauthenticated, "the token is not of this server")
 	}
 	c := Claims{ExpiresAt: time.Unix(uc.Expires, 0)}

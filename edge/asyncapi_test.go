@@ -359,7 +359,7 @@ func TestTheServerTalksAsTheDocumentSays(t *testing.T) {
 func askForCode(t *testing.T, doc *asyncapi) {
 	t.Helper()
 	server := weftest.StartNATS(t, natsconfig.FabricConfig{})
-	keys, err := auth.OpenKeys(t.TempDir())
+	keys, err := auth.OpenKeys(t.TempDir(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

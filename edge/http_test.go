@@ -326,11 +326,11 @@ func TestWhoMayReadAndWrite(t *testing.T) {
 	ann := edgetest.SignIn(t, e.URL, "+4915120000001", "ann")
 	bob := edgetest.SignIn(t, e.URL, "+4915120000002", "bob")
 	cem := edgetest.SignIn(t, e.URL, "+4915120000003", "cem")
-	keys, err := auth.OpenKeys(filepath.Join(data, "keys"))
+	keys, err := auth.OpenKeys(filepath.Join(data, "keys"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	others, err := auth.OpenKeys(t.TempDir())
+	others, err := auth.OpenKeys(t.TempDir(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

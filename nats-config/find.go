@@ -16,6 +16,31 @@ type MissingError []string
 
 func (m MissingError) Error() string { return "there is no " + strings.Join(m, ", no ") }
 
+// Join returns the fabric that is on a server as far as a role needs to know it, which is what its permissions let it
+// read: what is fixed, and with dedupe for how long the logs know a resend. The error has ErrNoFabric where there is none
+// (yet).
+func Join(ctx context.Context, js jetstream.JetStream, dedupe bool) (Fabric, error) {
+	f, err := known(ctx, js)
+	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrKeyNotFound) {
+		return f, fmt.Errorf("%w: %w", ErrNoFabric, err)
+	}
+	if err != nil || !dedupe {
+		return f, err
+	}
+	s, err := js.Stream(ctx, subjects.MsgStream(0))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return f, fmt.Errorf("%w: %w", ErrNoFabric, err)
+	}
+	if err != nil {
+		return f, fmt.Errorf("stream %s: %w", subjects.MsgStream(0), err)
+	}
+	f.Dedupe = s.CachedInfo().Config.Duplicates
+	return f, nil
+}
+
+// ErrNoFabric says that a server has no fabric's streams and buckets.
+var ErrNoFabric = errors.New("there is no fabric on NATS")
+
 // Find returns the fabric that is on a server, and changes nothing: for credentials that may not provision. The error is
 // MissingError where streams or buckets are not there, or not so that a fabric works on them.
 func Find(ctx context.Context, js jetstream.JetStream) (Fabric, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -20,7 +21,7 @@ const MaxPayload = 1 << 20
 type ServerConfig struct {
 	Name     string // the server's name; default "weft"
 	Listen   string // host:port for TCP clients; port 0 picks a free one
-	StoreDir string // JetStream's folder
+	StoreDir string // the folder of JetStream, and of the accounts
 
 	// SyncInterval is how long a stored message may wait for the disk's own confirmation (fsync). 0 syncs each write
 	// before it is acked: nothing acked is lost to a power cut, at the price of one fsync a message. Otherwise a killed
@@ -28,13 +29,17 @@ type ServerConfig struct {
 	SyncInterval time.Duration
 
 	// Operator, System and Accounts put the server in operator mode (all three or none): who signs, which account is
-	// the system's, and every account's JWT by its public key.
+	// the system's, and every account's JWT by its public key. The server's resolver keeps them in StoreDir, and takes
+	// newer ones from whoever is in the system account (PushAccount).
 	Operator *jwt.OperatorClaims
 	System   string
 	Accounts map[string]string
 
 	Log *slog.Logger
 }
+
+// maxAccounts bounds how many accounts the resolver of an embedded server keeps: Weft's are three.
+const maxAccounts = 16
 
 // startTimeout bounds how long a server may take to come up, recovery of its streams included.
 const startTimeout = 60 * time.Second
@@ -67,7 +72,11 @@ func Start(cfg ServerConfig) (*server.Server, error) {
 		NoSigs:       true,
 	}
 	if cfg.Operator != nil {
-		resolver := &server.MemAccResolver{}
+		dir := filepath.Join(cfg.StoreDir, "accounts")
+		resolver, err := server.NewDirAccResolver(dir, maxAccounts, 0, server.NoDelete)
+		if err != nil {
+			return nil, fmt.Errorf("accounts in %s: %w", dir, err)
+		}
 		for public, token := range cfg.Accounts {
 			if err := resolver.Store(public, token); err != nil {
 				return nil, fmt.Errorf("account %s: %w", public, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	natsconfig "github.com/weft-im/weft/nats-config"
+	"github.com/weft-im/weft/subjects"
 )
 
 // How long a start waits for what it stands on, and how long between two looks.
@@ -41,24 +43,38 @@ func (n *Node) startNATS() (err error) {
 // connect returns a role's connection. To an embedded server it goes over loopback: the server's in-process connections
 // are pipes without buffers, on which every write of one side waits for a read of the other (docs/performance.md has the
 // figures).
-func (n *Node) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
+func (n *Node) connect(role subjects.Role, opts ...nats.Option) (*nats.Conn, error) {
+	nc, err := n.dial(role, opts...)
+	if err != nil {
+		return nil, err
+	}
+	n.conns = append(n.conns, nc)
+	return nc, nil
+}
+
+// dial connects as a role: by the credentials that the configuration names for all, or else by the role's own.
+func (n *Node) dial(role subjects.Role, opts ...nats.Option) (*nats.Conn, error) {
 	opts = append([]nats.Option{
-		nats.Name("weft " + name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond),
+		nats.Name("weft " + string(role)), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond),
+		nats.CustomInboxPrefix(subjects.InboxPrefix(role)),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			n.log.Error("NATS reports", "role", role, "err", err)
+		}),
 	}, opts...)
-	if n.nats != nil {
-		token, seed, err := n.keys.RoleCreds(name)
+	switch {
+	case n.nats == nil && n.cfg.NATS.Creds != "":
+		opts = append(opts, nats.UserCredentials(n.cfg.NATS.Creds))
+	case n.keys != nil:
+		token, seed, err := n.keys.Creds(role)
 		if err != nil {
-			return nil, fmt.Errorf("credentials of %s: %w", name, err)
+			return nil, fmt.Errorf("credentials of role %s: %w", role, err)
 		}
 		opts = append(opts, nats.UserJWTAndSeed(token, string(seed)))
-	} else if n.cfg.NATS.Creds != "" {
-		opts = append(opts, nats.UserCredentials(n.cfg.NATS.Creds))
 	}
 	nc, err := nats.Connect(n.natsURLs(), opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connect %s to NATS at %s: %w", name, n.natsHosts(), err)
+		return nil, fmt.Errorf("connect %s to NATS at %s: %w", role, n.natsHosts(), err)
 	}
-	n.conns = append(n.conns, nc)
 	return nc, nil
 }
 
@@ -81,6 +97,50 @@ func (n *Node) natsHosts() string {
 	return strings.Join(list, ", ")
 }
 
+// join returns the fabric that is on the server. A process that has credentials for it makes what is missing, or brings it
+// to what the configuration says; others wait for one that does.
+func (n *Node) join(ctx context.Context) (natsconfig.Fabric, error) {
+	if n.nats == nil && n.cfg.NATS.Creds == "" && n.keys != nil && !n.keys.Has(subjects.RoleProvision) {
+		return n.joinAs(ctx, n.firstRole())
+	}
+	return n.provision(ctx)
+}
+
+// joinAs waits for the fabric, as a role that can't make it.
+func (n *Node) joinAs(ctx context.Context, role subjects.Role) (f natsconfig.Fabric, err error) {
+	var nc *nats.Conn
+	err = n.wait(ctx, "the fabric on NATS at "+n.natsHosts(), func(ctx context.Context) (again bool, err error) {
+		if nc == nil {
+			if nc, err = n.dial(role); err != nil {
+				return !refusedConnection(err), err
+			}
+		}
+		js, err := jetstream.New(nc)
+		if err != nil {
+			return false, fmt.Errorf("jetstream: %w", err)
+		}
+		ctx, cancel := context.WithTimeout(ctx, provisionWithin)
+		defer cancel()
+		f, err = natsconfig.Join(ctx, js, n.cfg.has(Edge) && role == subjects.RoleEdge)
+		return errors.Is(err, natsconfig.ErrNoFabric) || mayComeUp(err), err
+	})
+	if nc != nil {
+		nc.Close()
+	}
+	if errors.Is(err, natsconfig.ErrNoFabric) {
+		err = fmt.Errorf("%w: make it by `weft stream provision`, or start a process that has creds/%s.creds in its --keys", err, subjects.RoleProvision)
+	}
+	return f, err
+}
+
+// firstRole is whose credentials the process joins by: an edge must know more than the others.
+func (n *Node) firstRole() subjects.Role {
+	if n.cfg.has(Edge) {
+		return subjects.RoleEdge
+	}
+	return subjects.Role(n.cfg.Roles[0])
+}
+
 // provision connects and returns the fabric that is on the server, made or brought to what the configuration says as far
 // as the credentials may. It waits for a server that is away.
 func (n *Node) provision(ctx context.Context) (f natsconfig.Fabric, err error) {
@@ -89,7 +149,7 @@ func (n *Node) provision(ctx context.Context) (f natsconfig.Fabric, err error) {
 	err = n.wait(ctx, "NATS at "+n.natsHosts(), func(ctx context.Context) (again bool, err error) {
 		if nc == nil {
 			// What the server refuses is told beside the request, which is never answered.
-			nc, err = n.connect("provision", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			nc, err = n.dial(subjects.RoleProvision, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 				if errors.Is(err, nats.ErrPermissionViolation) {
 					select {
 					case refused <- err:
@@ -102,15 +162,22 @@ func (n *Node) provision(ctx context.Context) (f natsconfig.Fabric, err error) {
 			}
 		}
 		f, err = n.provisionOn(ctx, nc, refused)
-		return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
-			errors.Is(err, context.DeadlineExceeded), err
+		return mayComeUp(err), err
 	})
+	if nc != nil {
+		nc.Close()
+	}
 	return f, err
+}
+
+// mayComeUp reports whether an error is of a server whose JetStream is not there yet.
+func mayComeUp(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // refusedConnection reports whether it would do no good to connect again.
 func refusedConnection(err error) bool {
-	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked)
 }
 
 // provisionWithin bounds one try.
@@ -141,6 +208,9 @@ func (n *Node) provisionOn(ctx context.Context, nc *nats.Conn, refused <-chan er
 	}()
 	f, err := natsconfig.Provision(may, js, natsconfig.FabricConfig{Shards: n.cfg.Shards, Replicas: n.cfg.Replicas, Window: n.cfg.Window})
 	mayNot := context.Cause(may)
+	if err == nil && n.keys != nil {
+		err = natsconfig.PutClients(may, js, n.keys.Clients().JWT)
+	}
 	if err == nil || !errors.Is(mayNot, nats.ErrPermissionViolation) {
 		return f, err
 	}

@@ -78,7 +78,10 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if err := n.open(ctx); err != nil {
 		return nil, err
 	}
-	f, err := n.provision(ctx)
+	f, err := n.join(ctx)
+	if err == nil {
+		err = n.permit(ctx, f)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -119,12 +122,14 @@ func (n *Node) open(ctx context.Context) (err error) {
 	return n.startNATS()
 }
 
-// openKeys opens the fabric's keys. Those of a fabric of several processes must be there: one that made its own would
-// take none of the others' tokens.
+// openKeys opens the fabric's keys. Those of a fabric of several processes must be there: they are made once, by
+// `weft auth init`.
 func (n *Node) openKeys() (err error) {
 	switch {
 	case n.data != nil && n.cfg.Keys == "":
-		n.keys, err = auth.OpenKeys(n.data.path(keysFolder))
+		if n.keys, err = auth.OpenKeys(n.data.path(keysFolder), 0); err == nil {
+			err = n.keys.WriteSystemCreds()
+		}
 	case n.cfg.Keys != "":
 		if n.keys, err = auth.ReadKeys(n.cfg.Keys); err != nil {
 			err = fmt.Errorf("--keys: %w", err)

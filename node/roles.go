@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weft-im/weft/auth"
 	"github.com/weft-im/weft/chats"
 	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/fabric"
@@ -14,6 +15,7 @@ import (
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/presence"
 	"github.com/weft-im/weft/receipts"
+	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/users"
 	"github.com/weft-im/weft/web"
 )
@@ -50,7 +52,7 @@ func (n *Node) add(name string, run func(context.Context) error, ready <-chan st
 }
 
 func (n *Node) startHistory(_ context.Context, f natsconfig.Fabric) error {
-	nc, err := n.connect("history")
+	nc, err := n.connect(subjects.RoleHistory)
 	if err != nil {
 		return err
 	}
@@ -63,11 +65,15 @@ func (n *Node) startHistory(_ context.Context, f natsconfig.Fabric) error {
 }
 
 func (n *Node) startUsers(ctx context.Context, f natsconfig.Fabric) error {
-	nc, err := n.connect("users")
+	nc, err := n.connect(subjects.RoleUsers)
 	if err != nil {
 		return err
 	}
-	r, err := users.New(ctx, nc, n.store, n.keys.Issuer(), users.Config{Dev: n.cfg.Dev, Shards: f.Shards}, n.log.With("role", "users"), n.registry)
+	issuer := n.keys.Issuer()
+	if err := n.trust(ctx, nc, "users", issuer.Trust); err != nil {
+		return err
+	}
+	r, err := users.New(ctx, nc, n.store, issuer, users.Config{Dev: n.cfg.Dev, Shards: f.Shards}, n.log.With("role", "users"), n.registry)
 	if err != nil {
 		return err
 	}
@@ -76,7 +82,7 @@ func (n *Node) startUsers(ctx context.Context, f natsconfig.Fabric) error {
 }
 
 func (n *Node) startChats(_ context.Context, f natsconfig.Fabric) error {
-	nc, err := n.connect("chats")
+	nc, err := n.connect(subjects.RoleChats)
 	if err != nil {
 		return err
 	}
@@ -89,7 +95,7 @@ func (n *Node) startChats(_ context.Context, f natsconfig.Fabric) error {
 }
 
 func (n *Node) startReceipts(_ context.Context, f natsconfig.Fabric) error {
-	nc, err := n.connect("receipts")
+	nc, err := n.connect(subjects.RoleReceipts)
 	if err != nil {
 		return err
 	}
@@ -102,7 +108,7 @@ func (n *Node) startReceipts(_ context.Context, f natsconfig.Fabric) error {
 }
 
 func (n *Node) startPresence(context.Context, natsconfig.Fabric) error {
-	nc, err := n.connect("presence")
+	nc, err := n.connect(subjects.RolePresence)
 	if err != nil {
 		return err
 	}
@@ -117,11 +123,15 @@ func (n *Node) startPresence(context.Context, natsconfig.Fabric) error {
 func (n *Node) startEdge(ctx context.Context, f natsconfig.Fabric) error {
 	limits := n.cfg.Limits
 	limits.DedupeMillis = int(f.Dedupe.Milliseconds())
-	nc, err := n.connect("edge")
+	nc, err := n.connect(subjects.RoleEdge)
 	if err != nil {
 		return err
 	}
-	n.edge, err = edge.New(ctx, nc, n.keys.Verifier(), n.clients.Addr().String(), edge.Config{
+	verifier := n.keys.Verifier()
+	if err := n.trust(ctx, nc, "edge", func(c auth.Clients) error { verifier.Trust(c); return nil }); err != nil {
+		return err
+	}
+	n.edge, err = edge.New(ctx, nc, verifier, n.clients.Addr().String(), edge.Config{
 		// New with every start: what an earlier process left in the buckets is not this one's.
 		ID:       "e" + strconv.FormatInt(fabric.Millis(time.Now()), 36) + strings.ToLower(rand.Text()[:5]),
 		FabricID: f.ID, Shards: f.Shards, Lease: natsconfig.EdgeLease, RevokedFor: natsconfig.RevokedFor,

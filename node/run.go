@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/weft-im/weft/subjects"
 )
 
 // Run serves until ctx ends or a role fails, then stops everything in the reverse order of its start: the edge first,
@@ -101,7 +103,7 @@ func (n *Node) Addresses() Addresses {
 		a.Clients = n.clients.Addr().String()
 	}
 	if n.data != nil {
-		a.Creds, a.Data = n.keys.OperatorCreds(), n.data.dir
+		a.Creds, a.Data = n.keys.CredsFile(subjects.RoleOperator), n.data.dir
 	}
 	return a
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/weft-im/weft/edge"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/node"
+	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/weftest"
 )
 
@@ -40,7 +41,7 @@ func startCluster(t *testing.T) cluster {
 	t.Helper()
 	c := cluster{keys: t.TempDir()}
 	var err error
-	if c.auth, err = auth.OpenKeys(c.keys); err != nil {
+	if c.auth, err = auth.OpenKeys(c.keys, 0); err != nil {
 		t.Fatal(err)
 	}
 	srv, err := natsconfig.Start(natsconfig.ServerConfig{
@@ -59,7 +60,7 @@ func startCluster(t *testing.T) cluster {
 func (c cluster) process(t *testing.T, roles ...node.Role) node.Config {
 	cfg := alone(t)
 	cfg.Data, cfg.NATSListen, cfg.Sync = "", "", 0
-	cfg.NATS, cfg.Keys, cfg.Roles = node.External{URLs: c.url, Creds: c.auth.OperatorCreds()}, c.keys, roles
+	cfg.NATS, cfg.Keys, cfg.Roles = node.External{URLs: c.url, Creds: c.auth.CredsFile(subjects.RoleOperator)}, c.keys, roles
 	return cfg
 }
 
@@ -144,19 +145,26 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	others, err := auth.OpenKeys(t.TempDir(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for what, tc := range map[string]struct {
 		change func(*node.Config)
 		want   []string
 	}{
-		"no NATS":            {func(c *node.Config) { c.NATS = node.External{} }, []string{"--nats is missing"}},
-		"no PostgreSQL":      {func(c *node.Config) { c.Roles = []node.Role{node.Edge, node.Users, node.History} }, []string{"--postgres is missing", "users, history"}},
-		"no keys":            {func(c *node.Config) { c.Keys = "" }, []string{"--keys is missing"}},
-		"a folder too":       {func(c *node.Config) { c.Data = t.TempDir() }, []string{"--nats and --data exclude each other"}},
-		"others' keys":       {func(c *node.Config) { c.Keys = t.TempDir() }, []string{"--keys", "operator.nk is not there"}},
-		"no credentials":     {func(c *node.Config) { c.NATS.Creds = "/nowhere/x.creds" }, []string{"--creds", "/nowhere/x.creds"}},
-		"credentials of two": {func(c *node.Config) { c.NATS.Creds = "" }, []string{"NATS at 127.0.0.1:", "Authorization"}},
-		"a taken address":    {func(c *node.Config) { c.Listen = taken.Addr().String() }, []string{"--listen", taken.Addr().String()}},
-		"for operators too":  {func(c *node.Config) { c.OpsListen = taken.Addr().String() }, []string{"--ops-listen", taken.Addr().String()}},
+		"no NATS":        {func(c *node.Config) { c.NATS = node.External{} }, []string{"--nats is missing"}},
+		"no PostgreSQL":  {func(c *node.Config) { c.Roles = []node.Role{node.Edge, node.Users, node.History} }, []string{"--postgres is missing", "users, history"}},
+		"no keys":        {func(c *node.Config) { c.Keys = "" }, []string{"--keys is missing"}},
+		"a folder too":   {func(c *node.Config) { c.Data = t.TempDir() }, []string{"--nats and --data exclude each other"}},
+		"others' keys":   {func(c *node.Config) { c.Keys = t.TempDir() }, []string{"--keys", "operator.jwt", "weft auth init"}},
+		"no credentials": {func(c *node.Config) { c.NATS.Creds = "/nowhere/x.creds" }, []string{"--creds", "/nowhere/x.creds"}},
+		"another role's": {func(cfg *node.Config) { cfg.NATS.Creds, cfg.Keys = "", c.bundle(t, subjects.RoleChats) },
+			[]string{"credentials of role edge", "edge.creds"}},
+		"others' credentials": {func(cfg *node.Config) { cfg.NATS.Creds = others.CredsFile(subjects.RoleOperator) },
+			[]string{"NATS at 127.0.0.1:", "Authorization"}},
+		"a taken address":   {func(c *node.Config) { c.Listen = taken.Addr().String() }, []string{"--listen", taken.Addr().String()}},
+		"for operators too": {func(c *node.Config) { c.OpsListen = taken.Addr().String() }, []string{"--ops-listen", taken.Addr().String()}},
 		"no URL": {func(c *node.Config) { c.Roles, c.Postgres = []node.Role{node.Chats}, "mysql://weft:secret@h/d" },
 			[]string{"--postgres", "want postgres://"}},
 		"no such user": {func(c *node.Config) {
@@ -198,6 +206,45 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// A process with a copy of what its roles need of the keys does their work, once somebody who may has made the fabric.
+func TestBundles(t *testing.T) {
+	c := startCluster(t)
+	own := c.process(t, node.Edge, node.Presence)
+	own.NATS.Creds, own.Keys = "", c.bundle(t, subjects.RoleEdge, subjects.RolePresence)
+	if files, err := filepath.Glob(filepath.Join(own.Keys, "*.nk")); err != nil || len(files) > 0 {
+		t.Fatalf("an edge's host has the seeds %q, %v", files, err)
+	}
+	made := make(chan error, 1)
+	go func() { // meanwhile the others wait
+		maker := c.process(t, node.Receipts)
+		maker.NATS.Creds, maker.Keys = "", c.bundle(t, subjects.RoleProvision, subjects.RoleReceipts)
+		n, err := node.Start(t.Context(), maker)
+		if err == nil {
+			ctx, stop := context.WithCancel(t.Context())
+			stop()
+			err = n.Run(ctx)
+		}
+		made <- err
+	}()
+	up(t, own)
+	if err := <-made; err != nil {
+		t.Error(err)
+	}
+}
+
+// bundle returns a folder with what hosts of some roles need.
+func (c cluster) bundle(t *testing.T, roles ...subjects.Role) string {
+	t.Helper()
+	if err := c.auth.WriteCreds(roles...); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := c.auth.Bundle(dir, roles...); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // Each role runs by itself.
 func TestEachRoleAlone(t *testing.T) {
 	c, url := startCluster(t), weftest.Postgres(t)
@@ -215,9 +262,15 @@ func TestEachRoleAlone(t *testing.T) {
 
 // A NATS server that asks nobody who they are will do.
 func TestNATSWithoutCredentials(t *testing.T) {
-	plain := weftest.StartNATS(t, natsconfig.FabricConfig{})
+	plain, err := natsconfig.Start(natsconfig.ServerConfig{
+		Listen: "127.0.0.1:0", StoreDir: t.TempDir(), SyncInterval: time.Minute, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { plain.Shutdown(); plain.WaitForShutdown() })
 	cfg := startCluster(t).process(t, node.Edge, node.Presence)
-	cfg.NATS = node.External{URLs: plain.URL}
+	cfg.NATS = node.External{URLs: plain.ClientURL()}
 	up(t, cfg)
 }
 

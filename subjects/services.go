@@ -2,9 +2,11 @@ package subjects
 
 // Services: NATS micro services that edges and other roles ask. `nats micro ls` lists them.
 const (
-	ServiceUsers   = "users"
-	ServiceChats   = "chats"
-	ServiceHistory = "history"
+	ServiceUsers    = "users"
+	ServiceChats    = "chats"
+	ServiceHistory  = "history"
+	ServiceServices = "services" // the internal services
+	ServiceEdge     = "edge"     // each edge, asked by its id
 )
 
 // Verb is the subject of one verb of one service, weft.<service>.<verb>.

@@ -204,6 +204,9 @@ const (
 	BucketRevoked  = "REVOKED"  // <user>.<device>: kept for as long as an access token lives
 )
 
+// KeyClients is the key in BucketFabric of the JWT that says which keys sign access tokens.
+const KeyClients = "clients"
+
 // BucketAvatars is the object store of pictures of people and groups, each by its SHA-256 in hex.
 const BucketAvatars = "AVATARS"
 

@@ -37,7 +37,7 @@ func newDirectory(t *testing.T, cfg users.Config) *directory {
 	d := &directory{t: t, nats: weftest.StartNATS(t, natsconfig.FabricConfig{}), now: time.Now()}
 	d.nc = d.nats.Connect(t)
 	var err error
-	if d.keys, err = auth.OpenKeys(t.TempDir()); err != nil {
+	if d.keys, err = auth.OpenKeys(t.TempDir(), 0); err != nil {
 		t.Fatal(err)
 	}
 	store := enginetest.Open(t)

@@ -16,7 +16,7 @@ import (
 type cli struct {
 	Up      upCmd      `cmd:"" help:"Run everything in one process: NATS, SQL, all roles and the web client."`
 	Serve   serveCmd   `cmd:"" help:"Run some of the roles, or all, against a NATS server and a PostgreSQL that are there."`
-	Keys    keysCmd    `cmd:"" help:"Make the keys of a fabric that is to run as several processes."`
+	Auth    authCmd    `cmd:"" help:"The fabric's keys, accounts and credentials on NATS."`
 	Bench   benchCmd   `cmd:"" help:"Drive a Weft server over real WebSockets and measure it."`
 	Import  importCmd  `cmd:"" help:"Bring what others have kept into a fabric."`
 	Move    moveCmd    `cmd:"" help:"Move a fabric's SQL from its data folder to PostgreSQL."`

@@ -10,6 +10,7 @@ import (
 	"github.com/weft-im/weft/client"
 	"github.com/weft-im/weft/fabric"
 	natsconfig "github.com/weft-im/weft/nats-config"
+	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/weftest"
 )
 
@@ -21,7 +22,7 @@ type surroundings struct {
 func newSurroundings(t *testing.T) surroundings {
 	t.Helper()
 	s := surroundings{keys: t.TempDir(), database: weftest.Postgres(t)}
-	keys, err := auth.OpenKeys(s.keys)
+	keys, err := auth.OpenKeys(s.keys, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func newSurroundings(t *testing.T) surroundings {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	s.nats, s.creds = srv.ClientURL(), keys.OperatorCreds()
+	s.nats, s.creds = srv.ClientURL(), keys.CredsFile(subjects.RoleOperator)
 	return s
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/weft-im/weft/receipts"
 	"github.com/weft-im/weft/storage/enginetest"
 	"github.com/weft-im/weft/storage/storagetest"
+	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/users"
 	"github.com/weft-im/weft/weftest"
 )
@@ -55,21 +56,18 @@ func Start(t testing.TB, cfg Config) *Fabric {
 		cfg.Lease = natsconfig.EdgeLease
 	}
 	f := &Fabric{NATS: weftest.StartNATS(t, cfg.NATS), cfg: cfg}
-	var err error
-	if f.keys, err = auth.OpenKeys(t.TempDir()); err != nil {
-		t.Fatal(err)
-	}
+	f.keys = f.NATS.Keys
 	f.Store = enginetest.Open(t)
 	log, reg, shards := weftest.Logger(t), prometheus.NewRegistry(), f.NATS.Fabric.Shards
-	h, err := history.New(f.NATS.Connect(t), f.Store, shards, history.Config{}, log, reg)
+	h, err := history.New(f.NATS.ConnectAs(t, subjects.RoleHistory), f.Store, shards, history.Config{}, log, reg)
 	run(t, err, func(ctx context.Context) error { return h.Run(ctx) }, func() <-chan struct{} { return h.Ready() })
-	u, err := users.New(t.Context(), f.NATS.Connect(t), f.Store, f.keys.Issuer(), users.Config{Dev: true, Shards: shards}, log, reg)
+	u, err := users.New(t.Context(), f.NATS.ConnectAs(t, subjects.RoleUsers), f.Store, f.keys.Issuer(), users.Config{Dev: true, Shards: shards}, log, reg)
 	run(t, err, func(ctx context.Context) error { return u.Run(ctx) }, func() <-chan struct{} { return u.Ready() })
-	c, err := chats.New(f.NATS.Connect(t), f.Store, shards, chats.Config{}, log, reg)
+	c, err := chats.New(f.NATS.ConnectAs(t, subjects.RoleChats), f.Store, shards, chats.Config{}, log, reg)
 	run(t, err, func(ctx context.Context) error { return c.Run(ctx) }, func() <-chan struct{} { return c.Ready() })
-	rc, err := receipts.New(f.NATS.Connect(t), shards, cfg.Receipts, log, reg)
+	rc, err := receipts.New(f.NATS.ConnectAs(t, subjects.RoleReceipts), shards, cfg.Receipts, log, reg)
 	run(t, err, func(ctx context.Context) error { return rc.Run(ctx) }, func() <-chan struct{} { return rc.Ready() })
-	p, err := presence.New(f.NATS.Connect(t), presence.Config{Lease: cfg.Lease}, log, reg)
+	p, err := presence.New(f.NATS.ConnectAs(t, subjects.RolePresence), presence.Config{Lease: cfg.Lease}, log, reg)
 	run(t, err, func(ctx context.Context) error { return p.Run(ctx) }, nil)
 	return f
 }
@@ -122,7 +120,7 @@ func (f *Fabric) Edge(t testing.TB) *Edge {
 	e := &Edge{
 		ID: fmt.Sprintf("e%d", f.edges.Add(1)), Link: newLink(), Metrics: prometheus.NewRegistry(), done: make(chan struct{}),
 	}
-	nc := f.NATS.Connect(t, nats.SetCustomDialer(e.Link), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	nc := f.NATS.ConnectAs(t, subjects.RoleEdge, nats.SetCustomDialer(e.Link), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 	e.nc = nc
 	limits := edge.DefaultLimits()
 	limits.DedupeMillis = int(f.NATS.Fabric.Dedupe.Milliseconds())

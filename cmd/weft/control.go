@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weft-im/weft/audit"
+	"github.com/weft-im/weft/auth"
+	natsconfig "github.com/weft-im/weft/nats-config"
+	"github.com/weft-im/weft/subjects"
+)
+
+// controlFlags say which fabric an operator's command is for: where its NATS is, and its keys.
+type controlFlags struct {
+	NATS string `name:"nats" env:"WEFT_NATS" default:"nats://127.0.0.1:4222" help:"The fabric's NATS servers." placeholder:"URL,…"`
+	Data string `env:"WEFT_DATA" default:"weft-data" help:"Data folder of a fabric that weft up runs: its keys are in it." placeholder:"DIR"`
+	Keys string `env:"WEFT_KEYS" help:"Folder of the fabric's keys, where it has no data folder." placeholder:"DIR"`
+	CA   string `name:"tls-ca" env:"WEFT_NATS_CA" help:"Certificates that the NATS servers' TLS is checked by, where the system does not know them." placeholder:"FILE"`
+}
+
+// keysDir returns the folder of the fabric's keys.
+func (f controlFlags) keysDir() string {
+	if f.Keys != "" {
+		return f.Keys
+	}
+	return filepath.Join(f.Data, "keys")
+}
+
+// keys returns the fabric's keys, as far as the folder has them.
+func (f controlFlags) keys() (*auth.Keys, error) {
+	k, err := auth.ReadKeys(f.keysDir())
+	if err != nil {
+		return nil, fmt.Errorf("%w (--data or --keys says where they are)", err)
+	}
+	return k, nil
+}
+
+// connectWithin bounds how long a command waits for NATS.
+const connectWithin = 5 * time.Second
+
+// connect returns a connection as a role.
+func (f controlFlags) connect(role subjects.Role) (*nats.Conn, error) {
+	k, err := f.keys()
+	if err != nil {
+		return nil, err
+	}
+	token, seed, err := k.Creds(role)
+	if err != nil {
+		return nil, fmt.Errorf("credentials of role %s: %w", role, err)
+	}
+	return f.dial(token, seed, nats.CustomInboxPrefix(subjects.InboxPrefix(role)))
+}
+
+// connectSystem returns a connection in the servers' own account.
+func (f controlFlags) connectSystem() (*nats.Conn, error) {
+	k, err := f.keys()
+	if err != nil {
+		return nil, err
+	}
+	token, seed, err := k.SystemCreds()
+	if err != nil {
+		return nil, fmt.Errorf("credentials of the system account: %w", err)
+	}
+	return f.dial(token, seed)
+}
+
+func (f controlFlags) dial(token string, seed []byte, opts ...nats.Option) (*nats.Conn, error) {
+	opts = append(opts, nats.Name("weft command"), nats.UserJWTAndSeed(token, string(seed)), nats.Timeout(connectWithin))
+	if f.CA != "" {
+		opts = append(opts, nats.RootCAs(f.CA))
+	}
+	nc, err := nats.Connect(f.NATS, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS at %s (--nats): %w", f.NATS, err)
+	}
+	return nc, nil
+}
+
+// push gives the servers accounts that have changed in the keys' folder; where that fails, the change waits there.
+func (f controlFlags) push(ctx context.Context, accounts ...string) error {
+	nc, err := f.connectSystem()
+	if err == nil {
+		defer nc.Close()
+		for _, token := range accounts {
+			err = errors.Join(err, natsconfig.PushAccount(ctx, nc, token))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%w\nThe change is in %s, but the servers have not got it: run `weft auth push` when they can be reached", err, f.keysDir())
+	}
+	return nil
+}
+
+// tellClients tells edges and whoever signs which keys sign access tokens.
+func (f controlFlags) tellClients(ctx context.Context, k *auth.Keys) error {
+	nc, err := f.connect(subjects.RoleProvision)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("jetstream: %w", err)
+	}
+	return natsconfig.PutClients(ctx, js, k.Clients().JWT)
+}
+
+// audit writes what an operator has done into the audit log, and waits until it is there.
+func (f controlFlags) audit(ctx context.Context, e audit.Event) error {
+	nc, err := f.connect(subjects.RoleOperator)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	log, err := audit.New(nc, string(subjects.RoleOperator), slog.Default(), prometheus.NewRegistry())
+	if err != nil {
+		return err
+	}
+	log.Write(e)
+	ctx, cancel := context.WithTimeout(ctx, connectWithin)
+	defer cancel()
+	return log.Flush(ctx)
+}
