@@ -17,9 +17,6 @@ import (
 	"github.com/weft-im/weft/subjects"
 )
 
-// respondWithin is how long a role may take to answer what it was asked.
-const respondWithin = 30 * time.Second
-
 // tagShards begins the tag of FABRIC that says for how many shards its permissions are.
 const tagShards = "shards:"
 
@@ -204,9 +201,6 @@ func scopeOf(role subjects.Role, pub string, shards int) *jwt.UserScope {
 	s.Template.Sub.Allow.Add(may.Sub...)
 	if len(may.Pub) == 0 {
 		s.Template.Pub.Deny.Add(">") // no list at all would allow everything
-	}
-	if may.Respond {
-		s.Template.Resp = &jwt.ResponsePermission{MaxMsgs: 1, Expires: respondWithin}
 	}
 	return s
 }
