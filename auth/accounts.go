@@ -290,6 +290,11 @@ func (k *Keys) resigned(claims *jwt.AccountClaims) (string, error) {
 	if err := k.sign(claims); err != nil {
 		return "", err
 	}
+	if _, err := os.Stat(k.path(serverConf)); err == nil { // it says the same
+		if err := k.WriteServerConf(); err != nil {
+			return "", err
+		}
+	}
 	return k.tokens[claims.Name], nil
 }
 

@@ -253,6 +253,11 @@ func (k *Keys) Bundle(to string, roles ...subjects.Role) error {
 		return fmt.Errorf("bundle: %w", err)
 	}
 	files := []string{operatorJWT}
+	for _, name := range []string{serverConf, accountConf} {
+		if _, err := os.Stat(k.path(name)); err == nil {
+			files = append(files, name)
+		}
+	}
 	for name := range k.tokens {
 		files = append(files, name+".jwt")
 	}
@@ -272,7 +277,7 @@ func (k *Keys) Bundle(to string, roles ...subjects.Role) error {
 			return fmt.Errorf("bundle: %w", err)
 		}
 		mode := os.FileMode(0o600)
-		if filepath.Ext(name) == ".jwt" {
+		if ext := filepath.Ext(name); ext == ".jwt" || ext == ".conf" {
 			mode = 0o644
 		}
 		if err := writeFile(filepath.Join(to, name), data, mode); err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,6 +25,8 @@ type NATS struct {
 	Fabric natsconfig.Fabric
 	URL    string
 	Keys   *auth.Keys // nil for a server that asks nobody who they are
+
+	Options []nats.Option // of every connection, where the server wants some
 }
 
 // StartNATS starts an embedded server on a free port with JetStream in a temporary folder and provisions cfg on it.
@@ -74,6 +77,7 @@ func (n *NATS) ConnectAs(t testing.TB, role subjects.Role, opts ...nats.Option) 
 		}
 		opts = append(opts, nats.UserJWTAndSeed(token, string(seed)))
 	}
+	opts = append(slices.Clone(n.Options), opts...)
 	opts = append([]nats.Option{
 		nats.CustomInboxPrefix(subjects.InboxPrefix(role)),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {

@@ -22,6 +22,7 @@ type authCmd struct {
 	Revoke authRevokeCmd `cmd:"" help:"Take credentials back: who uses them is disconnected."`
 	Rotate authRotateCmd `cmd:"" help:"Make a new key for signing access tokens, which logs nobody out; or, with --role, end all credentials of a role."`
 	Retire authRetireCmd `cmd:"" help:"End the keys before the newest that signs access tokens."`
+	TLS    authTLSCmd    `cmd:"" name:"tls" help:"Make a certificate for NATS servers, by an authority of your own that is made with the first one."`
 	Push   authPushCmd   `cmd:"" help:"Give the servers the accounts as they are in the keys' folder."`
 }
 
@@ -49,7 +50,7 @@ func (c *authInitCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(k.WriteCreds(processRoles()...), k.WriteSystemCreds()); err != nil {
+	if err := errors.Join(k.WriteCreds(processRoles()...), k.WriteSystemCreds(), k.WriteServerConf()); err != nil {
 		return err
 	}
 	fmt.Printf("The fabric's keys are in %s, for %d shard(s). Whoever has this folder can be anyone: keep it off the network, and a copy elsewhere.\n"+
@@ -204,5 +205,20 @@ func (c *authPushCmd) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Println("The servers have the accounts as they are in", c.keysDir())
+	return nil
+}
+
+type authTLSCmd struct {
+	Dir   string   `arg:"" help:"Folder for it." placeholder:"DIR"`
+	Hosts []string `required:"" help:"Names and addresses that it is for." placeholder:"HOST,…"`
+}
+
+// Run makes a certificate.
+func (c *authTLSCmd) Run() error {
+	if err := auth.MakeTLS(c.Dir, c.Hosts, time.Now()); err != nil {
+		return err
+	}
+	fmt.Printf("%s has %s, %s and, for those who check them, %s. Keep the authority's key (ca-key.pem) off the servers.\n",
+		c.Dir, auth.TLSCert, auth.TLSKey, auth.TLSCA)
 	return nil
 }

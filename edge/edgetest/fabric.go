@@ -32,6 +32,7 @@ import (
 // Config is what a test may want otherwise. Zero values mean what a node has.
 type Config struct {
 	NATS   natsconfig.FabricConfig
+	On     *weftest.NATS // a server that is there, with a fabric on it; nil starts one
 	Lease  time.Duration // of the edges
 	Limits func(*edge.Limits)
 	Read   time.Duration // how long an edge's server reads a request; 0 is for ever
@@ -55,7 +56,10 @@ func Start(t testing.TB, cfg Config) *Fabric {
 	if cfg.Lease == 0 {
 		cfg.Lease = natsconfig.EdgeLease
 	}
-	f := &Fabric{NATS: weftest.StartNATS(t, cfg.NATS), cfg: cfg}
+	f := &Fabric{NATS: cfg.On, cfg: cfg}
+	if f.NATS == nil {
+		f.NATS = weftest.StartNATS(t, cfg.NATS)
+	}
 	f.keys = f.NATS.Keys
 	f.Store = enginetest.Open(t)
 	log, reg, shards := weftest.Logger(t), prometheus.NewRegistry(), f.NATS.Fabric.Shards
@@ -117,10 +121,16 @@ type Edge struct {
 // Edge starts an edge, which ends with the test if not before.
 func (f *Fabric) Edge(t testing.TB) *Edge {
 	t.Helper()
+	return f.EdgeAt(t, f.NATS)
+}
+
+// EdgeAt starts an edge that connects to another server than the fabric's roles do.
+func (f *Fabric) EdgeAt(t testing.TB, server *weftest.NATS) *Edge {
+	t.Helper()
 	e := &Edge{
 		ID: fmt.Sprintf("e%d", f.edges.Add(1)), Link: newLink(), Metrics: prometheus.NewRegistry(), done: make(chan struct{}),
 	}
-	nc := f.NATS.ConnectAs(t, subjects.RoleEdge, nats.SetCustomDialer(e.Link), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	nc := server.ConnectAs(t, subjects.RoleEdge, nats.SetCustomDialer(e.Link), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 	e.nc = nc
 	limits := edge.DefaultLimits()
 	limits.DedupeMillis = int(f.NATS.Fabric.Dedupe.Milliseconds())

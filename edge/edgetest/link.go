@@ -70,10 +70,14 @@ type linkConn struct {
 	link *Link
 	in   *bufio.Reader
 	rest []byte // of an operation that is let through
+	tls  bool   // what follows can't be read: nothing is left out of it
 }
 
 func (c *linkConn) Read(p []byte) (int, error) {
 	for len(c.rest) == 0 {
+		if c.tls {
+			return c.in.Read(p)
+		}
 		op, err := c.operation()
 		if err != nil {
 			return 0, err
@@ -91,6 +95,7 @@ func (c *linkConn) operation() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.tls = bytes.HasPrefix(line, []byte("INFO ")) && bytes.Contains(line, []byte(`"tls_required":true`))
 	fields := bytes.Fields(line)
 	if len(fields) < 4 || (string(fields[0]) != "MSG" && string(fields[0]) != "HMSG") {
 		return line, nil
