@@ -98,6 +98,7 @@ type User struct {
 	About   string `json:"about,omitempty"`
 	Avatar  string `json:"avatar,omitempty"`  // the SHA-256 of the picture, in hex
 	Deleted bool   `json:"deleted,omitempty"` // the account is gone; what it wrote stays
+	Service string `json:"service,omitempty"` // it is no person but the internal service of this name
 }
 
 // Device is one installation of a user's.

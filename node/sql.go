@@ -11,6 +11,7 @@ import (
 	"github.com/weft-im/weft/chats"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/history"
+	"github.com/weft-im/weft/ingest"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/storage/postgres"
 	"github.com/weft-im/weft/storage/sqlite"
@@ -22,6 +23,7 @@ type database interface {
 	users.Store
 	chats.Store
 	history.Store
+	ingest.Store
 	// Claim makes it the database of a fabric, or refuses where it is another's.
 	Claim(ctx context.Context, fabricID string) error
 	Close() error

@@ -29,8 +29,28 @@ const seqBits = 48
 var tables = []table{
 	{
 		name: "users", flags: []int{7},
-		columns: []string{"id", "phone", "name", "created_at", "about", "avatar", "show_seen", "show_read", "may_group", "deleted_at"},
-		query:   `SELECT id, phone, name, created_at, about, avatar, show_seen, show_read, may_group, deleted_at FROM users`,
+		columns: []string{"id", "phone", "name", "created_at", "about", "avatar", "show_seen", "show_read", "may_group", "deleted_at", "service"},
+		query:   `SELECT id, phone, name, created_at, about, avatar, show_seen, show_read, may_group, deleted_at, service FROM users`,
+	},
+	{
+		name: "services", flags: []int{2, 3},
+		columns: []string{"name", "user_id", "may_users", "may_groups", "rate", "credential", "webhook", "secret", "created_at", "removed_at"},
+		query:   `SELECT name, user_id, may_users, may_groups, rate, credential, webhook, secret, created_at, removed_at FROM services`,
+	},
+	{
+		name:    "service_sends",
+		columns: []string{"user_id", "cid", "channel", "at"},
+		query:   `SELECT user_id, cid, channel, at FROM service_sends`,
+	},
+	{
+		name:    "taken",
+		columns: []string{"key", "period", "n"},
+		query:   `SELECT key, period, n FROM taken`,
+	},
+	{
+		name:    "identities",
+		columns: []string{"issuer", "subject", "user_id"},
+		query:   `SELECT issuer, subject, user_id FROM identities`,
 	},
 	{
 		name: "devices",

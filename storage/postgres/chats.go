@@ -64,15 +64,16 @@ func scanEntry(r pgx.CollectableRow) (chats.Entry, error) {
 		peer, name, about, avatar *string
 		sender, cid, kind         *string
 		deleted                   bool
+		service                   string
 		seq, prev, at             *int64
 		body                      []byte
 	)
-	if err := r.Scan(&e.ID, &e.Kind, &e.At, &peer, &name, &about, &avatar, &deleted,
+	if err := r.Scan(&e.ID, &e.Kind, &e.At, &peer, &name, &about, &avatar, &deleted, &service,
 		&seq, &prev, &at, &sender, &cid, &kind, &body); err != nil {
 		return e, err
 	}
 	if peer != nil {
-		e.Name, e.Peer = *name, &fabric.User{ID: fabric.UserID(*peer), Name: *name, About: *about, Avatar: *avatar, Deleted: deleted}
+		e.Name, e.Peer = *name, &fabric.User{ID: fabric.UserID(*peer), Name: *name, About: *about, Avatar: *avatar, Deleted: deleted, Service: service}
 	}
 	if seq != nil {
 		e.Last = &fabric.Stored{

@@ -15,6 +15,7 @@ import (
 // SQLSTATEs, PostgreSQL's documentation, appendix A.
 const (
 	stateForeignKey   = "23503"
+	stateUnique       = "23505"
 	stateCheck        = "23514" // also: no partition takes the row
 	stateSerialize    = "40001"
 	stateDeadlock     = "40P01"

@@ -13,7 +13,7 @@ import (
 )
 
 // version is the newest one of migrations.
-const version = 5
+const version = 6
 
 const partitionOf1 = `CREATE TABLE messages_202611 PARTITION OF messages FOR VALUES FROM (202611) TO (202612)`
 
@@ -51,6 +51,11 @@ var dataOf = [version + 1]string{
 		INSERT INTO erasures (shard, seq) VALUES (0, 3)`,
 	5: `INSERT INTO words (log, seq, month, terms) VALUES (1, 5, 202611, array_to_tsvector('{1xhi}'::text[]));
 		INSERT INTO indexed (shard, seq) VALUES (0, 7)`,
+	6: `INSERT INTO services (name, user_id, may_users, may_groups, rate, credential, webhook, secret, created_at)
+			VALUES ('orders', 'cem', true, false, 2.5, 'U', '', '', 9);
+		INSERT INTO service_sends (user_id, cid, channel, at) VALUES ('cem', 'c9', 'bob.cem', 9);
+		INSERT INTO taken (key, period, n) VALUES ('otp +491', 9, 2);
+		INSERT INTO identities (issuer, subject, user_id) VALUES ('https://id.example', 'ann', 'ann')`,
 }
 
 // database is an empty database with a connection to it.

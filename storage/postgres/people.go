@@ -39,7 +39,7 @@ func (s *DB) Profile(ctx context.Context, u fabric.UserID) (users.Profile, error
 }
 
 func scanProfile(r pgx.Row) (p users.Profile, err error) {
-	err = r.Scan(&p.ID, &p.Name, &p.Phone, &p.About, &p.Avatar, &p.Deleted,
+	err = r.Scan(&p.ID, &p.Name, &p.Phone, &p.About, &p.Avatar, &p.Deleted, &p.Service,
 		&p.Privacy.LastSeen, &p.Privacy.ReadReceipts, &p.Privacy.Groups)
 	return p, err
 }

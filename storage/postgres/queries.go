@@ -107,7 +107,7 @@ const (
 	listAll = `u.user_id = $1 AND u.from_seq IS NOT NULL
 				AND ($2 = 0::bigint OR (coalesce(n.at, c.created_at), c.id) < ($2, $3))`
 	listTail = `ORDER BY at DESC, c.id DESC LIMIT $4)
-		SELECT l.id, l.kind, l.at, p.id, p.name, p.about, p.avatar, p.deleted_at IS NOT NULL,
+		SELECT l.id, l.kind, l.at, p.id, p.name, p.about, p.avatar, p.deleted_at IS NOT NULL, coalesce(p.service, ''),
 			m.seq, m.prev, m.at, m.sender, m.cid, m.kind, m.body
 		FROM list l
 		LEFT JOIN users p ON l.kind = 'direct' AND p.id = replace(replace(l.id, $1, ''), '.', '')
@@ -123,7 +123,7 @@ const (
 			AND NOT EXISTS (SELECT 1 FROM hidden h WHERE h.user_id = $4 AND h.log = m.log AND h.target = m.seq)
 		ORDER BY m.month, m.seq LIMIT $5) unread`
 
-	userFields   = `u.id, u.name, u.phone, u.about, u.avatar, u.deleted_at IS NOT NULL`
+	userFields   = `u.id, u.name, CASE WHEN u.phone LIKE '+%' THEN u.phone ELSE '' END, u.about, u.avatar, u.deleted_at IS NOT NULL, u.service`
 	queryUser    = `SELECT ` + userFields + ` FROM users u WHERE u.id = $1`
 	queryPhones  = `SELECT ` + userFields + ` FROM users u WHERE u.phone = ANY($1)`
 	queryDevices = `SELECT id, name, platform, created_at, seen_at FROM devices

@@ -154,7 +154,7 @@ func (s *DB) User(ctx context.Context, u fabric.UserID) (fabric.User, error) {
 var errNoUser = fabric.Errorf(fabric.CodeNotFound, "there is no such user")
 
 func scanUser(r pgx.CollectableRow) (u fabric.User, err error) {
-	err = r.Scan(&u.ID, &u.Name, &u.Phone, &u.About, &u.Avatar, &u.Deleted)
+	err = r.Scan(&u.ID, &u.Name, &u.Phone, &u.About, &u.Avatar, &u.Deleted, &u.Service)
 	return u, err
 }
 

@@ -102,16 +102,17 @@ func scanEntry(r *sql.Rows) (chats.Entry, error) {
 		peer, name        sql.NullString
 		about, avatar     sql.NullString
 		deleted           bool
+		service           string
 		seq, prev, at     sql.NullInt64
 		sender, cid, kind sql.NullString
 		body              []byte
 	)
-	if err := r.Scan(&e.ID, &e.Kind, &e.At, &peer, &name, &about, &avatar, &deleted, &seq, &prev, &at, &sender, &cid, &kind, &body); err != nil {
+	if err := r.Scan(&e.ID, &e.Kind, &e.At, &peer, &name, &about, &avatar, &deleted, &service, &seq, &prev, &at, &sender, &cid, &kind, &body); err != nil {
 		return e, err
 	}
 	if peer.Valid {
 		e.Name, e.Peer = name.String, &fabric.User{
-			ID: fabric.UserID(peer.String), Name: name.String, About: about.String, Avatar: avatar.String, Deleted: deleted,
+			ID: fabric.UserID(peer.String), Name: name.String, About: about.String, Avatar: avatar.String, Deleted: deleted, Service: service,
 		}
 	}
 	if seq.Valid {

@@ -28,7 +28,7 @@ const (
 )
 
 func scanProfile(r scanner) (p users.Profile, err error) {
-	err = r.Scan(&p.ID, &p.Name, &p.Phone, &p.About, &p.Avatar, &p.Deleted,
+	err = r.Scan(&p.ID, &p.Name, &p.Phone, &p.About, &p.Avatar, &p.Deleted, &p.Service,
 		&p.Privacy.LastSeen, &p.Privacy.ReadReceipts, &p.Privacy.Groups)
 	return p, err
 }

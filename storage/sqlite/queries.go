@@ -105,7 +105,7 @@ const (
 			WHERE u.user_id = ?1 AND u.from_seq IS NOT NULL AND (?5 = '' OR u.channel_id = ?5)
 				AND (?2 = 0 OR (coalesce(m.at, c.created_at), u.channel_id) < (?2, ?3))
 			ORDER BY at DESC, id DESC LIMIT ?4)
-		SELECT l.id, l.kind, l.at, p.id, p.name, p.about, p.avatar, p.deleted_at IS NOT NULL, m.place ` + seqOf + `, m.prev, m.at, m.sender, m.cid, m.kind, m.body
+		SELECT l.id, l.kind, l.at, p.id, p.name, p.about, p.avatar, p.deleted_at IS NOT NULL, coalesce(p.service, ''), m.place ` + seqOf + `, m.prev, m.at, m.sender, m.cid, m.kind, m.body
 		FROM list l
 		LEFT JOIN users p ON l.kind = 'direct' AND p.id = replace(replace(l.id, ?1, ''), '.', '')
 		LEFT JOIN messages m ON m.place = l.place
@@ -118,7 +118,7 @@ const (
 			AND NOT EXISTS (SELECT 1 FROM hidden h WHERE h.user_id = ?3 AND h.target = m.place)
 		LIMIT ?4)`
 
-	userFields   = `u.id, u.name, u.phone, u.about, u.avatar, u.deleted_at IS NOT NULL`
+	userFields   = `u.id, u.name, CASE WHEN u.phone LIKE '+%' THEN u.phone ELSE '' END, u.about, u.avatar, u.deleted_at IS NOT NULL, u.service`
 	queryUser    = `SELECT ` + userFields + ` FROM users u WHERE u.id = ?`
 	queryPhones  = `SELECT ` + userFields + ` FROM json_each(?1) p CROSS JOIN users u ON u.phone = p.value`
 	queryDevices = `SELECT id, name, platform, created_at, seen_at FROM devices

@@ -147,6 +147,11 @@ var dataOf = []string{
 		UPDATE archived SET seq = 8`,
 	5: `INSERT INTO words (rowid, terms) VALUES (5, '1xhi');
 		INSERT INTO indexed (shard, seq) VALUES (0, 7)`,
+	6: `INSERT INTO services (name, user_id, may_users, may_groups, rate, credential, webhook, secret, created_at)
+			VALUES ('orders', 'cem', 1, 0, 2.5, 'U', '', '', 9);
+		INSERT INTO service_sends (user_id, cid, channel, at) VALUES ('cem', 'c9', 'bob.cem', 9);
+		INSERT INTO taken (key, period, n) VALUES ('otp +491', 9, 2);
+		INSERT INTO identities (issuer, subject, user_id) VALUES ('https://id.example', 'ann', 'ann')`,
 }
 
 // What was written with any earlier version is there with this one, and works.

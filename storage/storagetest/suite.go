@@ -12,6 +12,7 @@ import (
 	"github.com/weft-im/weft/chats"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/history"
+	"github.com/weft-im/weft/ingest"
 	"github.com/weft-im/weft/users"
 )
 
@@ -20,6 +21,7 @@ type Store interface {
 	users.Store
 	chats.Store
 	history.Store
+	ingest.Store
 }
 
 // Run runs the suite. open returns an empty store, which it closes when the test ends.
@@ -46,6 +48,8 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 		{"Privacy", testPrivacy},
 		{"ReadReceipts", testReadReceipts},
 		{"Erase", testErase},
+		{"Services", testServices},
+		{"ServiceSends", testServiceSends},
 		{"OpenDirect", testOpenDirect},
 		{"OpenDirectAtOnce", testOpenDirectAtOnce},
 		{"List", testList},
