@@ -69,10 +69,12 @@ func Find(ctx context.Context, js jetstream.JetStream) (Fabric, error) {
 			return Fabric{}, err
 		}
 	}
-	if _, err := js.Stream(ctx, subjects.AuditStream); errors.Is(err, jetstream.ErrStreamNotFound) {
-		missing = append(missing, "stream "+subjects.AuditStream)
-	} else if err != nil {
-		return Fabric{}, fmt.Errorf("stream %s: %w", subjects.AuditStream, err)
+	for _, name := range []string{subjects.AuditStream, subjects.ServiceInboxStream} {
+		if _, err := js.Stream(ctx, name); errors.Is(err, jetstream.ErrStreamNotFound) {
+			missing = append(missing, "stream "+name)
+		} else if err != nil {
+			return Fabric{}, fmt.Errorf("stream %s: %w", name, err)
+		}
 	}
 	lacking, err := f.streams(ctx, js)
 	if err != nil {

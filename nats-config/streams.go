@@ -40,6 +40,9 @@ const (
 	// auditFor and auditBytes bound what the audit log keeps.
 	auditFor   = 400 * 24 * time.Hour
 	auditBytes = 4 << 30
+
+	// inboxFor is how long an internal service may be away and miss nothing.
+	inboxFor = 7 * 24 * time.Hour
 )
 
 // Fabric is what is fixed for a fabric.
@@ -76,8 +79,10 @@ func Provision(ctx context.Context, js jetstream.JetStream, cfg FabricConfig) (F
 			}
 		}
 	}
-	if _, err := js.CreateOrUpdateStream(ctx, auditStream(cfg)); err != nil {
-		return Fabric{}, fmt.Errorf("stream %s: %w", subjects.AuditStream, err)
+	for _, sc := range []jetstream.StreamConfig{auditStream(cfg), inboxStream(cfg)} {
+		if _, err := js.CreateOrUpdateStream(ctx, sc); err != nil {
+			return Fabric{}, fmt.Errorf("stream %s: %w", sc.Name, err)
+		}
 	}
 	return f, nil
 }
@@ -182,6 +187,20 @@ func auditStream(cfg FabricConfig) jetstream.StreamConfig {
 		MaxMsgSize:  4 << 10,
 		DenyDelete:  true,
 		DenyPurge:   true,
+	}
+}
+
+// inboxStream keeps what users write to internal services until these, or their webhooks, have it.
+func inboxStream(cfg FabricConfig) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        subjects.ServiceInboxStream,
+		Description: "what users write to internal services",
+		Subjects:    []string{subjects.ServiceInboxFilter},
+		Storage:     jetstream.FileStorage,
+		Replicas:    cfg.Replicas,
+		MaxAge:      inboxFor,
+		MaxMsgSize:  fabric.MaxBodyBytes + 4<<10,
+		Duplicates:  cfg.Dedupe,
 	}
 }
 

@@ -121,7 +121,7 @@ func (n *Node) joinAs(ctx context.Context, role subjects.Role) (f natsconfig.Fab
 		}
 		ctx, cancel := context.WithTimeout(ctx, provisionWithin)
 		defer cancel()
-		f, err = natsconfig.Join(ctx, js, n.cfg.has(Edge) && role == subjects.RoleEdge)
+		f, err = natsconfig.Join(ctx, js, role == subjects.RoleEdge || role == subjects.RoleIngest)
 		return errors.Is(err, natsconfig.ErrNoFabric) || mayComeUp(err), err
 	})
 	if nc != nil {
@@ -133,10 +133,12 @@ func (n *Node) joinAs(ctx context.Context, role subjects.Role) (f natsconfig.Fab
 	return f, err
 }
 
-// firstRole is whose credentials the process joins by: an edge must know more than the others.
+// firstRole is whose credentials the process joins by.
 func (n *Node) firstRole() subjects.Role {
-	if n.cfg.has(Edge) {
-		return subjects.RoleEdge
+	for _, r := range []Role{Edge, Ingest} { // who must know more than the others
+		if n.cfg.has(r) {
+			return subjects.Role(r)
+		}
 	}
 	return subjects.Role(n.cfg.Roles[0])
 }

@@ -57,10 +57,11 @@ const (
 	History  Role = "history"
 	Presence Role = "presence"
 	Receipts Role = "receipts"
+	Ingest   Role = "ingest"
 )
 
 // Roles returns all roles.
-func Roles() []Role { return []Role{Edge, Users, Chats, History, Presence, Receipts} }
+func Roles() []Role { return []Role{Edge, Users, Chats, History, Presence, Receipts, Ingest} }
 
 // ParseRoles reads names of roles, each once; none are all.
 func ParseRoles(names []string) ([]Role, error) {
@@ -95,7 +96,7 @@ func (c Config) has(roles ...Role) bool {
 
 // sql returns those of the process's roles that need a database.
 func (c Config) sql() (roles []Role) {
-	for _, r := range []Role{Users, Chats, History} {
+	for _, r := range []Role{Users, Chats, History, Ingest} {
 		if c.has(r) {
 			roles = append(roles, r)
 		}

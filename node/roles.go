@@ -12,6 +12,7 @@ import (
 	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/history"
+	"github.com/weft-im/weft/ingest"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/presence"
 	"github.com/weft-im/weft/receipts"
@@ -35,7 +36,7 @@ func (n *Node) startRoles(ctx context.Context, f natsconfig.Fabric) (err error) 
 		start func(context.Context, natsconfig.Fabric) error
 	}{
 		{History, n.startHistory}, {Users, n.startUsers}, {Chats, n.startChats},
-		{Receipts, n.startReceipts}, {Presence, n.startPresence}, {Edge, n.startEdge},
+		{Ingest, n.startIngest}, {Receipts, n.startReceipts}, {Presence, n.startPresence}, {Edge, n.startEdge},
 	} {
 		if !n.cfg.has(r.role) {
 			continue
@@ -91,6 +92,19 @@ func (n *Node) startChats(_ context.Context, f natsconfig.Fabric) error {
 		return err
 	}
 	n.add("chats", r.Run, r.Ready())
+	return nil
+}
+
+func (n *Node) startIngest(_ context.Context, f natsconfig.Fabric) error {
+	nc, err := n.connect(subjects.RoleIngest)
+	if err != nil {
+		return err
+	}
+	r, err := ingest.New(nc, n.store, ingest.Config{Shards: f.Shards, Dedupe: f.Dedupe}, n.log.With("role", "ingest"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("ingest", r.Run, r.Ready())
 	return nil
 }
 

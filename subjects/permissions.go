@@ -164,13 +164,21 @@ func presenceWork(p *Permissions, _ int) {
 // Ingest speaks for internal services, whom NATS has made sure of by the subject that they write to.
 func ingestWork(p *Permissions, shards int) {
 	p.serve(ServiceServices)
-	p.ask(ChatsOpen, HistorySettle)
-	p.Pub = append(p.Pub, "msg.*.*.*", "svc.*.inbox.*")
+	p.ask(ChatsOpen, ChatsFloors, HistorySettle, HistoryPage, HistoryAdmit)
+	p.Pub = append(p.Pub, "msg.*.*.*", ServiceInboxFilter, ServicesChanged, Ping(ServiceServices))
 	p.PubDeny = append(p.PubDeny, "msg.*.u.*")
-	p.Sub = append(p.Sub, "svc.*.send.*.*", "live.*.*."+string(EventMessage))
+	p.Sub = append(p.Sub, ServiceSends)
 	for shard := range shards {
-		p.read(MsgStream(shard))
-		p.follow(MsgStream(shard))
+		s := MsgStream(shard)
+		p.read(s)
+		for _, verb := range []string{"CREATE", "INFO", "DELETE", "MSG.NEXT"} {
+			p.Pub = append(p.Pub, "$JS.API.CONSUMER."+verb+"."+s+"."+IngestConsumer)
+		}
+		p.Pub = append(p.Pub, "$JS.ACK."+s+"."+IngestConsumer+".>")
+	}
+	p.Pub = append(p.Pub, "$JS.API.STREAM.INFO."+ServiceInboxStream, "$JS.ACK."+ServiceInboxStream+".>")
+	for _, verb := range []string{"CREATE", "INFO", "DELETE", "MSG.NEXT"} {
+		p.Pub = append(p.Pub, "$JS.API.CONSUMER."+verb+"."+ServiceInboxStream+".>")
 	}
 	p.audit(RoleIngest)
 }
@@ -192,7 +200,13 @@ func provisionWork(p *Permissions, _ int) {
 // A service's permissions end at its own name: it can't be another one, and no chat's subject is among them.
 func serviceWork(p *Permissions, _ int) {
 	p.Sub = []string{ServiceInboxPrefix(serviceName) + ".>", "svc." + serviceName + ".inbox.>"}
-	p.Pub = []string{"svc." + serviceName + ".send.*.*"}
+	p.Pub = []string{
+		"svc." + serviceName + ".send.*.*",
+		// Its own consumer of the stream of inboxes, which has the service's name.
+		"$JS.API.CONSUMER.INFO." + ServiceInboxStream + "." + serviceName,
+		"$JS.API.CONSUMER.MSG.NEXT." + ServiceInboxStream + "." + serviceName,
+		"$JS.ACK." + ServiceInboxStream + "." + serviceName + ".>",
+	}
 }
 
 // ask lets a role ask verbs of other roles.

@@ -1,5 +1,12 @@
 package subjects
 
+import (
+	"strconv"
+	"strings"
+
+	"github.com/weft-im/weft/fabric"
+)
+
 // Services: NATS micro services that edges and other roles ask. `nats micro ls` lists them.
 const (
 	ServiceUsers    = "users"
@@ -67,3 +74,50 @@ var (
 
 // SendOTP is where the users role asks whoever sends text messages to send a one-time code.
 const SendOTP = "otp.send"
+
+// Verbs about internal services, which only operators may ask.
+var (
+	ServicesAdd    = Verb{ServiceServices, "add"}
+	ServicesList   = Verb{ServiceServices, "list"}
+	ServicesSet    = Verb{ServiceServices, "set"}
+	ServicesRemove = Verb{ServiceServices, "remove"}
+)
+
+// ServicesChanged tells the processes of the ingest role that services are others than before.
+const ServicesChanged = "weft.services.changed"
+
+// ServiceSends matches what all internal services send, ServiceSend is one's to a channel, and ParseServiceSend reads it.
+const ServiceSends = "svc.*.send.*.*"
+
+func ServiceSend(name string, c fabric.ChannelID) string { return "svc." + name + ".send." + string(c) }
+
+func ParseServiceSend(subject string) (name string, to string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, "svc.")
+	if !ok {
+		return "", "", false
+	}
+	return strings.Cut(rest, ".send.")
+}
+
+// ServiceInbox is where a service gets what a user writes to it, ServiceInboxes what brings all of it to one, and
+// ServiceInboxFilter what their stream binds.
+const (
+	ServiceInboxStream = "SVC_INBOX"
+	ServiceInboxFilter = "svc.*.inbox.*"
+)
+
+func ServiceInbox(name string, u fabric.UserID) string { return "svc." + name + ".inbox." + string(u) }
+
+func ServiceInboxes(name string) string { return "svc." + name + ".inbox.*" }
+
+// IngestConsumer is the durable consumer of each shard's log by which what is written to services is found.
+const IngestConsumer = "ingest"
+
+// LogsWith returns the subjects of a shard's logs of direct chats that u is in.
+func LogsWith(u fabric.UserID, shard int) []string {
+	n := "msg." + strconv.Itoa(shard)
+	return []string{n + "." + string(u) + ".*", n + ".*." + string(u)}
+}
+
+// Ping is where every process of a micro service answers (NATS ADR-32).
+func Ping(service string) string { return "$SRV.PING." + service }

@@ -19,6 +19,7 @@ import (
 	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/history"
+	"github.com/weft-im/weft/ingest"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/presence"
 	"github.com/weft-im/weft/receipts"
@@ -38,6 +39,7 @@ type Config struct {
 	Read   time.Duration // how long an edge's server reads a request; 0 is for ever
 
 	Receipts receipts.Config
+	Ingest   *ingest.Config // nil has no internal services
 }
 
 // Fabric is everything but edges.
@@ -69,6 +71,12 @@ func Start(t testing.TB, cfg Config) *Fabric {
 	run(t, err, func(ctx context.Context) error { return u.Run(ctx) }, func() <-chan struct{} { return u.Ready() })
 	c, err := chats.New(f.NATS.ConnectAs(t, subjects.RoleChats), f.Store, shards, chats.Config{}, log, reg)
 	run(t, err, func(ctx context.Context) error { return c.Run(ctx) }, func() <-chan struct{} { return c.Ready() })
+	if cfg.Ingest != nil {
+		ic := *cfg.Ingest
+		ic.Shards = shards
+		in, err := ingest.New(f.NATS.ConnectAs(t, subjects.RoleIngest), f.Store, ic, log, reg)
+		run(t, err, func(ctx context.Context) error { return in.Run(ctx) }, func() <-chan struct{} { return in.Ready() })
+	}
 	rc, err := receipts.New(f.NATS.ConnectAs(t, subjects.RoleReceipts), shards, cfg.Receipts, log, reg)
 	run(t, err, func(ctx context.Context) error { return rc.Run(ctx) }, func() <-chan struct{} { return rc.Ready() })
 	p, err := presence.New(f.NATS.ConnectAs(t, subjects.RolePresence), presence.Config{Lease: cfg.Lease}, log, reg)
