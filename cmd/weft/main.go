@@ -17,6 +17,7 @@ type cli struct {
 	Up      upCmd      `cmd:"" help:"Run everything in one process: NATS, SQL, all roles and the web client."`
 	Serve   serveCmd   `cmd:"" help:"Run some of the roles, or all, against a NATS server and a PostgreSQL that are there."`
 	Auth    authCmd    `cmd:"" help:"The fabric's keys, accounts and credentials on NATS."`
+	Service serviceCmd `cmd:"" help:"Internal services: programs that write to users over NATS."`
 	Bench   benchCmd   `cmd:"" help:"Drive a Weft server over real WebSockets and measure it."`
 	Import  importCmd  `cmd:"" help:"Bring what others have kept into a fabric."`
 	Move    moveCmd    `cmd:"" help:"Move a fabric's SQL from its data folder to PostgreSQL."`
