@@ -183,7 +183,7 @@ func newKey(path string, makeKey func() (nkeys.KeyPair, error)) (nkeys.KeyPair, 
 // writeFile writes a file whole or not at all.
 func writeFile(path string, data []byte, mode os.FileMode) error {
 	tmp := path + ".new"
-	if err := os.WriteFile(tmp, data, mode); err != nil {
+	if err := os.WriteFile(tmp, data, mode); err != nil { //nolint:gosec // the operator names the folder
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	if err := os.Rename(tmp, path); err != nil {

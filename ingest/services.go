@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"slices"
 	"strings"
@@ -164,7 +165,7 @@ func (s Service) check() error {
 	case s.Title == "" || len(s.Title) > maxTitleBytes || !utf8.ValidString(s.Title) ||
 		strings.ContainsFunc(s.Title, func(c rune) bool { return c < ' ' || c == 0x7f }):
 		return fabric.Errorf(fabric.CodeBadRequest, "title: want 1 to %d bytes of text", maxTitleBytes)
-	case !(s.Rate > 0 && s.Rate <= contract.MaxServiceRate):
+	case math.IsNaN(s.Rate) || s.Rate <= 0 || s.Rate > contract.MaxServiceRate:
 		return fabric.Errorf(fabric.CodeBadRequest, "rate: want more than 0 and up to %d messages a second", contract.MaxServiceRate)
 	case s.Credential != "" && !nkeys.IsValidPublicUserKey(s.Credential):
 		return fabric.Errorf(fabric.CodeBadRequest, "credential: want a public user key (U…)")
@@ -178,8 +179,9 @@ func checkURL(text string) error {
 		return nil
 	}
 	u, err := url.Parse(text)
-	local := err == nil && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname())
-	if err != nil || len(text) > maxURLBytes || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && !(u.Scheme == "http" && local) {
+	good := err == nil && len(text) <= maxURLBytes && u.Host != "" && u.User == nil && u.Fragment == "" &&
+		(u.Scheme == "https" || u.Scheme == "http" && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname()))
+	if !good {
 		return fabric.Errorf(fabric.CodeBadRequest, "webhook: want an https URL of up to %d bytes, without user or fragment (http for localhost)", maxURLBytes)
 	}
 	return nil

@@ -43,8 +43,8 @@ func (n *Node) startNATS() (err error) {
 // connect returns a role's connection. To an embedded server it goes over loopback: the server's in-process connections
 // are pipes without buffers, on which every write of one side waits for a read of the other (docs/performance.md has the
 // figures).
-func (n *Node) connect(role subjects.Role, opts ...nats.Option) (*nats.Conn, error) {
-	nc, err := n.dial(role, opts...)
+func (n *Node) connect(role subjects.Role) (*nats.Conn, error) {
+	nc, err := n.dial(role)
 	if err != nil {
 		return nil, err
 	}
