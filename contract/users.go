@@ -33,6 +33,8 @@ type UsersTokenRequest struct {
 	Code   string    `json:"code"`
 	Name   string    `json:"name,omitempty"`
 	Device NewDevice `json:"device"`
+
+	Address string `json:"address,omitempty"` // the client's address, for rates; the edge's to say
 }
 
 // NewDevice is a device as it presents itself at sign-in.
@@ -57,6 +59,7 @@ type UsersTokenReply struct {
 type UsersRefreshRequest struct {
 	RefreshToken string `json:"refresh_token"`
 	Attempt      string `json:"attempt,omitempty"` // the client's id of this try, up to MaxAttempt bytes
+	Address      string `json:"address,omitempty"` // the client's address; the edge's to say
 }
 
 // MaxAttempt bounds a client's id of a try to refresh, in bytes.

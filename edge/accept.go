@@ -18,9 +18,21 @@ func (e *Edge) accept(w http.ResponseWriter, r *http.Request) {
 		problem(w, fabric.Errorf(fabric.CodeUnavailable, "this server is going down or not up yet: try again"))
 		return
 	}
+	from := fromOf(r)
+	if !e.addresses.came(from) {
+		e.metrics.turnedAway.WithLabelValues("hellos_per_address").Inc()
+		problem(w, fabric.Errorf(fabric.CodeRateLimited, "your address has %d connections that have not said hello: let these be", e.cfg.Limits.HellosPerAddress))
+		return
+	}
+	taken := false
+	defer func() {
+		if !taken {
+			e.addresses.left(from, false)
+		}
+	}()
 	sock := &socket{clock: &e.clock, written: &e.metrics.bytesOut}
 	h := &hijacker{ResponseWriter: w, socket: sock}
-	s := &Session{edge: e, sock: sock, begun: e.clock.now()}
+	s := &Session{edge: e, sock: sock, begun: e.clock.now(), from: from}
 	sock.lastRead.Store(s.begun)
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:    []string{subprotocol},
@@ -46,6 +58,7 @@ func (e *Edge) accept(w http.ResponseWriter, r *http.Request) {
 	s.number = e.numbers
 	e.sessions[s.number] = s
 	e.mu.Unlock()
+	taken = true // ended counts it out
 	e.wg.Add(1)
 	e.metrics.connections.Inc()
 	s.greet()
@@ -61,6 +74,7 @@ func (e *Edge) ended(s *Session) {
 	e.mu.Lock()
 	delete(e.sessions, s.number)
 	e.mu.Unlock()
+	e.addresses.left(s.from, s.entered.Load())
 	e.metrics.connections.Dec()
 	e.wg.Done()
 }

@@ -165,6 +165,11 @@ func (e *Edge) postAvatar(r *http.Request, c caller) (int, any, error) {
 	if !e.avatars.rates.Take(string(c.user), 1) {
 		return 0, nil, fabric.Errorf(fabric.CodeRateLimited, "over %d pictures an hour: try again later", avatarsPerHour)
 	}
+	done, ok := e.callers.of(c.user).upload()
+	if !ok {
+		return 0, nil, fabric.Errorf(fabric.CodeRateLimited, "%d of your uploads are at work: wait for these", e.cfg.Limits.UploadsAtOnce)
+	}
+	defer done()
 	picture, err := io.ReadAll(r.Body)
 	if err != nil {
 		return 0, nil, bodyError(err)
@@ -201,7 +206,7 @@ func (e *Edge) getAvatar(w http.ResponseWriter, r *http.Request, _ caller) error
 		if kind, err = avatarType(picture); err == nil {
 			h.Set("Content-Type", kind)
 			h.Set("Content-Length", strconv.Itoa(len(picture)))
-			_, _ = w.Write(picture) //nolint:gosec // of the three types alone, and see what the headers say to a browser
+			_, _ = w.Write(picture)
 			return nil
 		}
 	}

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -40,6 +41,7 @@ var readBuffers = sync.Pool{New: func() any { return new([readBytes]byte) }}
 // told not to wait between frames, and that sends a frame's header and payload by one system call.
 type socket struct {
 	net.Conn
+	outer   net.Conn // what to close: whoever counts connections has wrapped Conn
 	clock   *coarseClock
 	canIdle bool // whether someone wakes the session after errIdle
 
@@ -161,7 +163,7 @@ func (s *socket) Close() error {
 		return net.ErrClosed
 	}
 	s.closed = true
-	return s.Conn.Close()
+	return s.outer.Close()
 }
 
 // cork holds small writes back until uncork.
@@ -227,6 +229,21 @@ func (s *socket) send(p []byte) error {
 	return err
 }
 
+// unwrapped returns the TCP connection that a listener has wrapped to count it: only that has a descriptor to park, and
+// writes two buffers by one system call. A TLS connection stays what it is.
+func unwrapped(c net.Conn) net.Conn {
+	for {
+		if _, encrypted := c.(*tls.Conn); encrypted {
+			return c
+		}
+		w, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = w.NetConn()
+	}
+}
+
 // hijacker hands websocket.Accept the socket with small buffers in place of net/http's two of 4 KiB.
 type hijacker struct {
 	http.ResponseWriter
@@ -251,7 +268,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		h.socket.buf = readBuffers.Get().(*[readBytes]byte)
 		h.socket.w = copy(h.socket.buf[:], early)
 	}
-	h.socket.Conn = conn
+	h.socket.Conn, h.socket.outer = unwrapped(conn), conn
 	h.socket.boundary = true
 	h.reader = bufio.NewReaderSize(h.socket, bufioReadBytes)
 	return h.socket, bufio.NewReadWriter(h.reader, bufio.NewWriterSize(h.socket, bufioWriteBytes)), nil

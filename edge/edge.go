@@ -21,7 +21,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
+	"github.com/weft-im/weft/audit"
 	"github.com/weft-im/weft/auth"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/msglog"
@@ -78,6 +80,9 @@ type Edge struct {
 	leases    *leases
 	revoked   *revoked
 	callers   *callers
+	addresses *addresses
+	audit     *audit.Log
+	audited   *rate.Limiter // refusals that are written down
 	avatars   *avatars
 	exports   *exports
 	dirty     dirtySessions
@@ -110,10 +115,6 @@ func New(ctx context.Context, nc *nats.Conn, verifier *auth.Verifier, addr strin
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
-	callers, err := newCallers(cfg.Limits)
-	if err != nil {
-		return nil, fmt.Errorf("edge: %w", err)
-	}
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
@@ -121,11 +122,21 @@ func New(ctx context.Context, nc *nats.Conn, verifier *auth.Verifier, addr strin
 	msgs := make(chan *nats.Msg, liveBuffer)
 	e := &Edge{
 		cfg: cfg, nc: nc, verifier: verifier, log: log, addr: addr, metrics: newMetrics(reg),
-		hub: newHub(nc, cfg.ID, msgs), opened: opened, callers: callers,
+		hub: newHub(nc, cfg.ID, msgs), opened: opened,
 		resumes:  make(chan struct{}, resumesAtOnce),
 		sessions: make(map[uint64]*Session),
 		exports:  newExports(),
 	}
+	if e.callers, err = newCallers(&e.cfg.Limits); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
+	if e.addresses, err = newAddresses(&e.cfg.Limits); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
+	if e.audit, err = audit.New(nc, string(subjects.RoleEdge), log, reg); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
+	e.audited = rate.NewLimiter(auditedPerSecond, auditedBurst)
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	e.clock.ms.Store(fabric.Millis(time.Now()))
 	e.live = newLive(e, msgs)
@@ -188,7 +199,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	err := e.drain(drain)
 	e.stop()
 	e.wg.Wait()
-	return errors.Join(err, e.lot.stop(), e.publisher.Close(), e.reader.Close())
+	return errors.Join(err, e.audit.Flush(drain), e.lot.stop(), e.publisher.Close(), e.reader.Close())
 }
 
 // Ready reports whether the edge takes clients: it runs, and NATS is connected.

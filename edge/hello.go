@@ -43,11 +43,17 @@ func (s *Session) hello(r *request) {
 		s.refuse(r.id, fabric.Errorf(fabric.CodeConflict, "hello was said already"))
 		return
 	}
+	if !s.edge.verifier.Remembers(r.token) && s.edge.addresses.exhausted(s.from) {
+		s.refuse(r.id, s.edge.tooManyStrangers())
+		s.close(closeRateExceeded, "rate exceeded")
+		return
+	}
 	claims, err := s.edge.authenticate(r.token)
 	if err == nil && claims.PublicKey != "" {
 		err = s.edge.verifier.VerifySignature(claims, s.nonce, r.sig)
 	}
 	if err != nil {
+		s.edge.addresses.stranger(s.from)
 		s.refuse(r.id, err)
 		code, why := closeUnauthorized, "not authenticated"
 		if errors.Is(err, errRevoked) {
@@ -62,6 +68,11 @@ func (s *Session) hello(r *request) {
 		if fabric.CodeOf(err) == fabric.CodeUnavailable {
 			s.close(closeRestart, "cannot take sessions now: try again")
 		}
+		return
+	}
+	if err := s.edge.mayEnter(s, claims.User); err != nil {
+		s.refuse(r.id, err)
+		s.close(closeRateExceeded, "too many sessions")
 		return
 	}
 	if err := s.edge.enter(s, claims.User, claims.Device); err != nil {
@@ -103,6 +114,20 @@ func (s *Session) startOf(r *request, u fabric.UserID) (fabric.Position, error) 
 		return nil, fabric.Errorf(fabric.CodeUnavailable, "cannot take sessions now: try again")
 	}
 	return reply.Upto, nil
+}
+
+// mayEnter refuses a session past what its user or its address may have.
+func (e *Edge) mayEnter(s *Session, u fabric.UserID) error {
+	if len(e.hub.sessionsOf(u)) >= e.cfg.Limits.SessionsPerUser {
+		e.metrics.turnedAway.WithLabelValues("sessions_per_user").Inc()
+		return fabric.Errorf(fabric.CodeRateLimited, "you have %d sessions here, which is the most: close some", e.cfg.Limits.SessionsPerUser)
+	}
+	if !e.addresses.entered(s.from) {
+		e.metrics.turnedAway.WithLabelValues("sessions_per_address").Inc()
+		return fabric.Errorf(fabric.CodeRateLimited, "your address has %d sessions here, which is the most", e.cfg.Limits.SessionsPerAddress)
+	}
+	s.entered.Store(true)
+	return nil
 }
 
 // enter makes s one of the user's sessions, catching up until its resume says otherwise.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -26,9 +25,9 @@ func (e *Edge) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/ws", e.accept)
 	mux.HandleFunc("GET /v1/limits", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, r, http.StatusOK, e.cfg.Limits) })
 
-	mux.HandleFunc("POST /v1/auth/otp", e.postOTP)
-	mux.HandleFunc("POST /v1/auth/token", e.postToken)
-	mux.HandleFunc("POST /v1/auth/refresh", e.postRefresh)
+	mux.HandleFunc("POST /v1/auth/otp", e.strange(e.postOTP))
+	mux.HandleFunc("POST /v1/auth/token", e.strange(e.postToken))
+	mux.HandleFunc("POST /v1/auth/refresh", e.strange(e.postRefresh))
 	mux.Handle("POST /v1/auth/logout", e.signedIn(e.postLogout))
 
 	e.userRoutes(mux)
@@ -69,10 +68,16 @@ func (e *Edge) signedInUpTo(bytes int64, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := e.admitted(w, r)
 		if err != nil {
-			problem(w, err)
+			e.failed(w, r, caller{}, err)
 			return
 		}
-		e.answerUpTo(bytes, w, r, func(r *http.Request) (int, any, error) { return h(r, c) })
+		done, err := e.one(c.user)
+		if err != nil {
+			e.failed(w, r, c, err)
+			return
+		}
+		defer done()
+		e.answerUpTo(bytes, w, r, c, func(r *http.Request) (int, any, error) { return h(r, c) })
 	})
 }
 
@@ -82,10 +87,14 @@ func (e *Edge) signedInWriting(h func(http.ResponseWriter, *http.Request, caller
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := e.admitted(w, r)
 		if err == nil {
-			err = h(w, r, c)
+			var done func()
+			if done, err = e.one(c.user); err == nil {
+				defer done()
+				err = h(w, r, c)
+			}
 		}
 		if err != nil {
-			e.failed(w, r, err)
+			e.failed(w, r, c, err)
 		}
 	})
 }
@@ -97,23 +106,65 @@ func (e *Edge) admitted(w http.ResponseWriter, r *http.Request) (caller, error) 
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		return caller{}, fabric.Errorf(fabric.CodeUnauthenticated, "want the header Authorization: Bearer <access token>")
 	}
+	if !e.verifier.Remembers(token) && e.addresses.exhausted(fromOf(r)) {
+		return caller{}, e.tooManyStrangers()
+	}
 	claims, err := e.authenticate(token)
 	if err != nil {
+		e.addresses.stranger(fromOf(r))
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 		return caller{}, err
 	}
-	if !e.callers.of(claims.User).ops.Allow() {
+	b := e.callers.of(claims.User)
+	if !b.ops.Allow() {
 		return caller{}, fabric.Errorf(fabric.CodeRateLimited, "over %d requests a second: slow down", e.cfg.Limits.OpsPerSecond)
+	}
+	if p := paceOfRequest(r); !b.allow(p) {
+		return caller{}, tooFast("such requests", e.cfg.Limits, p)
 	}
 	return caller{claims.User, claims.Device}, nil
 }
 
-// answer bounds a request, runs h, and writes what it returns. A json.RawMessage goes out as it is.
-func (e *Edge) answer(w http.ResponseWriter, r *http.Request, h func(*http.Request) (int, any, error)) {
-	e.answerUpTo(maxRequestBytes, w, r, h)
+// paceOfRequest tells the pace of an HTTP request: what is read, and what makes or joins a group.
+func paceOfRequest(r *http.Request) pace {
+	switch {
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		return paceRead
+	case r.Pattern == "POST /v1/groups" || r.Pattern == "POST /v1/invites/{code}":
+		return paceJoin
+	}
+	return paceNone
 }
 
-func (e *Edge) answerUpTo(bytes int64, w http.ResponseWriter, r *http.Request, h func(*http.Request) (int, any, error)) {
+// one has a user's request at work if not too many of theirs are; done ends it.
+func (e *Edge) one(u fabric.UserID) (done func(), err error) {
+	at := e.callers.of(u).calls
+	select {
+	case at <- struct{}{}:
+		return func() { <-at }, nil
+	default:
+		return nil, fabric.Errorf(fabric.CodeRateLimited, "%d of your requests are at work: wait for these", e.cfg.Limits.RequestsAtOnce)
+	}
+}
+
+// strange admits a request of a stranger's: a sign-in, or one without a token.
+func (e *Edge) strange(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !e.addresses.stranger(fromOf(r)) {
+			w.Header().Set("Retry-After", "1")
+			problem(w, e.tooManyStrangers())
+			return
+		}
+		h(w, r)
+	}
+}
+
+// answer bounds a request, runs h, and writes what it returns. A json.RawMessage goes out as it is.
+func (e *Edge) answer(w http.ResponseWriter, r *http.Request, h func(*http.Request) (int, any, error)) {
+	e.answerUpTo(maxRequestBytes, w, r, caller{}, h)
+}
+
+func (e *Edge) answerUpTo(bytes int64, w http.ResponseWriter, r *http.Request, c caller, h func(*http.Request) (int, any, error)) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*callTimeout)
 	defer cancel()
 	r = r.WithContext(ctx)
@@ -121,7 +172,7 @@ func (e *Edge) answerUpTo(bytes int64, w http.ResponseWriter, r *http.Request, h
 	status, body, err := h(r)
 	switch {
 	case err != nil:
-		e.failed(w, r, err)
+		e.failed(w, r, c, err)
 	case body == nil:
 		w.WriteHeader(status)
 	default:
@@ -130,10 +181,16 @@ func (e *Edge) answerUpTo(bytes int64, w http.ResponseWriter, r *http.Request, h
 }
 
 // failed answers with an error; what is no client's doing is logged.
-func (e *Edge) failed(w http.ResponseWriter, r *http.Request, err error) {
-	if _, known := fabric.AsError(err); !known && !errors.Is(err, context.Canceled) {
+func (e *Edge) failed(w http.ResponseWriter, r *http.Request, c caller, err error) {
+	known, is := fabric.AsError(err)
+	if !is && !errors.Is(err, context.Canceled) {
 		e.log.Error("a request failed", "method", r.Method, "path", r.URL.Path, "err", err)
 	}
+	if known.Code == fabric.CodeRateLimited {
+		w.Header().Set("Retry-After", "1")
+	}
+	e.metrics.refused.WithLabelValues(string(known.Code)).Inc()
+	e.auditRefusal(known, c.user, c.device, fromOf(r), r.Pattern)
 	problem(w, err)
 }
 
@@ -182,11 +239,7 @@ func (e *Edge) postOTP(w http.ResponseWriter, r *http.Request) {
 		if err := readJSON(r, &body); err != nil {
 			return 0, nil, err
 		}
-		host, _, err := net.SplitHostPort(r.RemoteAddr)
-		if err != nil {
-			host = r.RemoteAddr
-		}
-		_, reply, err := e.ask(r, subjects.UsersOTP, contract.UsersOTPRequest{Phone: body.Phone, Address: host})
+		_, reply, err := e.ask(r, subjects.UsersOTP, contract.UsersOTPRequest{Phone: body.Phone, Address: fromOf(r).String()})
 		return http.StatusAccepted, reply, err
 	})
 }
@@ -197,6 +250,7 @@ func (e *Edge) postToken(w http.ResponseWriter, r *http.Request) {
 		if err := readJSON(r, &req); err != nil {
 			return 0, nil, err
 		}
+		req.Address = fromOf(r).String()
 		return e.ask(r, subjects.UsersToken, req)
 	})
 }
@@ -207,6 +261,7 @@ func (e *Edge) postRefresh(w http.ResponseWriter, r *http.Request) {
 		if err := readJSON(r, &req); err != nil {
 			return 0, nil, err
 		}
+		req.Address = fromOf(r).String()
 		return e.ask(r, subjects.UsersRefresh, req)
 	})
 }

@@ -69,7 +69,7 @@ func (e *Edge) postMessage(r *http.Request, c caller) (int, any, error) {
 	if len(body.Body) > 0 && !jsontext.Value(body.Body).IsValid(jsontext.AllowDuplicateNames(true)) {
 		return 0, nil, fabric.Errorf(fabric.CodeBadRequest, "body: want a JSON value in UTF-8")
 	}
-	if !e.callers.of(c.user).sends.Allow() {
+	if !e.callers.of(c.user).allow(paceSend) {
 		return 0, nil, e.tooManySends()
 	}
 	stored, err := e.publish(r.Context(), outgoing{
@@ -120,7 +120,7 @@ func (e *Edge) deleteMessage(r *http.Request, c caller) (int, any, error) {
 	default:
 		return 0, nil, fabric.Errorf(fabric.CodeBadRequest, "for: want me or all")
 	}
-	if !e.callers.of(c.user).sends.Allow() {
+	if !e.callers.of(c.user).allow(paceSend) {
 		return 0, nil, e.tooManySends()
 	}
 	body := strconv.AppendUint([]byte(`{"seq":`), req.Seq, 10)

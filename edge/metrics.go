@@ -10,11 +10,12 @@ import (
 
 // metrics are the edge's, named weft_edge_….
 type metrics struct {
+	unaudited                                               prometheus.Counter
 	connections, sessions                                   prometheus.Gauge
 	framesIn, framesOut, bytesIn                            prometheus.Counter
 	delivered, gaps, slow, receipts, groupReceipts, resyncs prometheus.Counter
 	sent, resume                                            prometheus.Histogram
-	refused, closes                                         *prometheus.CounterVec
+	refused, closes, turnedAway                             *prometheus.CounterVec
 	bytesOut                                                atomic.Uint64
 	parked                                                  atomic.Pointer[parkingLot]
 }
@@ -57,6 +58,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		sent:          histogram("send_seconds", "From a client's send to the store's word.", prometheus.ExponentialBuckets(0.0005, 2, 14)),
 		resume:        histogram("resume_seconds", "From hello to synced.", prometheus.ExponentialBuckets(0.001, 2, 15)),
 		refused:       vec("refused_total", "Operations answered with an error.", "code"),
+		turnedAway:    vec("turned_away_total", "WebSockets that were not let in, by the limit that they were past.", "limit"),
+		unaudited:     counter("unaudited_refusals_total", "Refusals that were not written into the audit log, since too many came at once."),
 		closes:        vec("closed_sessions_total", "Sessions closed by the server.", "code"),
 	}
 	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{

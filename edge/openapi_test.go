@@ -22,6 +22,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"github.com/weft-im/weft/client"
+	"github.com/weft-im/weft/door"
 	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
@@ -215,7 +216,7 @@ func sub(o edgetest.Object, field string) edgetest.Object {
 func startNode(t *testing.T, data string, dev bool) (url string) {
 	t.Helper()
 	n, err := node.Start(t.Context(), node.Config{
-		Data: data, Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", OpsListen: "127.0.0.1:0", Sync: 100 * time.Millisecond,
+		Data: data, Door: door.Config{Listen: "127.0.0.1:0"}, NATSListen: "127.0.0.1:0", OpsListen: "127.0.0.1:0", Sync: 100 * time.Millisecond,
 		Shards: 1, Window: time.Hour, Dev: dev, Limits: edge.DefaultLimits(), Log: weftest.Logger(t),
 	})
 	if err != nil {
@@ -230,7 +231,7 @@ func startNode(t *testing.T, data string, dev bool) (url string) {
 			t.Error(err)
 		}
 	})
-	url = "http://" + n.Addresses().Clients
+	url = n.Addresses().Clients
 	weftest.Eventually(t, "the node takes clients", func() bool {
 		resp, err := http.Get(url + "/readyz")
 		if err != nil {

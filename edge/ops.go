@@ -38,6 +38,10 @@ func (s *Session) do(r *request) {
 		}
 		return
 	}
+	if p := paceOf(r.op); !b.allow(p) {
+		s.refuse(r.id, tooFast(r.op+" operations", s.edge.cfg.Limits, p))
+		return
+	}
 	b.excess = 0
 	switch r.op {
 	case "send":
@@ -121,6 +125,7 @@ func (s *Session) refuse(id []byte, err error) {
 		s.edge.log.Error("an operation failed", "session", s.id(), "err", err)
 	}
 	s.edge.metrics.refused.WithLabelValues(string(e.Code)).Inc()
+	s.edge.auditRefusal(e, s.userID(), s.device, s.from, "ws")
 	data, err := json.Marshal(struct {
 		ID  json.RawMessage `json:"id,omitempty"`
 		Err *fabric.Error   `json:"err"`

@@ -10,11 +10,74 @@ import (
 	"github.com/weft-im/weft/fabric"
 )
 
-// bounds are what a session, or a user over HTTP, may do in a time.
+// pace is a kind of operation that has a rate of its own, besides that of all.
+type pace int
+
+const (
+	paceNone pace = iota
+	paceSend
+	paceTyping
+	paceMark
+	paceRead
+	paceWatch
+	paceJoin
+	paceActive
+	pacePing
+	paces
+)
+
+// paceOf tells an operation's.
+func paceOf(op string) pace {
+	switch op {
+	case "ack", "read":
+		return paceMark
+	case "history", "channels", "receipts":
+		return paceRead
+	case "watch", "unwatch":
+		return paceWatch
+	case "join", "leave":
+		return paceJoin
+	case "active":
+		return paceActive
+	case "ping":
+		return pacePing
+	}
+	return paceNone // send and typing see to theirs themselves
+}
+
+// limit returns the rate of a pace and how many may come at once.
+func (l Limits) limit(p pace) (perSecond float64, burst int) {
+	switch p {
+	case paceSend:
+		return float64(l.SendsPerSecond), l.SendBurst
+	case paceTyping:
+		return float64(l.TypingPerMin) / 60, l.TypingPerMin
+	case paceMark:
+		return float64(l.MarksPerSecond), 5 * l.MarksPerSecond
+	case paceRead:
+		return float64(l.ReadsPerSecond), 5 * l.ReadsPerSecond
+	case paceWatch:
+		return float64(l.WatchesPerSecond), 5 * l.WatchesPerSecond
+	case paceJoin:
+		return float64(l.JoinsPerMinute) / 60, l.JoinsPerMinute
+	case paceActive:
+		return float64(l.ActivePerMinute) / 60, l.ActivePerMinute
+	case pacePing:
+		return float64(l.PingsPerMinute) / 60, l.PingsPerMinute
+	}
+	return float64(l.OpsPerSecond), l.OpsBurst
+}
+
+// bounds are what a session, or a user over HTTP, may do in a time. A pace that is not used costs nothing.
 type bounds struct {
-	ops, sends, typing *rate.Limiter
-	calls              chan struct{} // a session's requests that are with services
-	excess             int           // a session's operations refused in a row
+	limits *Limits
+	ops    *rate.Limiter
+	calls  chan struct{} // a session's requests that are with services; a user's over HTTP that are at work
+	excess int           // a session's operations refused in a row
+
+	mu      sync.Mutex
+	paces   [paces]*rate.Limiter
+	uploads int // at work, of a user over HTTP
 }
 
 // mostCalls is how many of a session's requests services work on at once; the next one waits, and with it the session.
@@ -23,19 +86,54 @@ const mostCalls = 8
 // mostExcess is how many operations past the rate are refused one by one before the session is closed.
 const mostExcess = 1000
 
-func newBounds(l Limits) *bounds {
+func newBounds(l *Limits, calls int) *bounds {
 	return &bounds{
-		ops:    rate.NewLimiter(rate.Limit(l.OpsPerSecond), l.OpsBurst),
-		sends:  rate.NewLimiter(rate.Limit(l.SendsPerSecond), l.SendBurst),
-		typing: rate.NewLimiter(rate.Limit(float64(l.TypingPerMin)/60), l.TypingPerMin),
-		calls:  make(chan struct{}, mostCalls),
+		limits: l, ops: rate.NewLimiter(rate.Limit(l.OpsPerSecond), l.OpsBurst), calls: make(chan struct{}, calls),
 	}
+}
+
+// allow takes one of a pace, if it is there.
+func (b *bounds) allow(p pace) bool {
+	if p == paceNone {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.paces[p] == nil {
+		perSecond, burst := b.limits.limit(p)
+		b.paces[p] = rate.NewLimiter(rate.Limit(perSecond), burst)
+	}
+	return b.paces[p].Allow()
+}
+
+// upload counts an upload in, if one more may be at work; done counts it out.
+func (b *bounds) upload() (done func(), ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.uploads >= b.limits.UploadsAtOnce {
+		return nil, false
+	}
+	b.uploads++
+	return func() {
+		b.mu.Lock()
+		b.uploads--
+		b.mu.Unlock()
+	}, true
+}
+
+// tooFast is the refusal of one operation too many of a pace.
+func tooFast(what string, l Limits, p pace) error {
+	perSecond, _ := l.limit(p)
+	if perSecond < 10 {
+		return fabric.Errorf(fabric.CodeRateLimited, "over %.0f %s a minute: slow down", perSecond*60, what)
+	}
+	return fabric.Errorf(fabric.CodeRateLimited, "over %.0f %s a second: slow down", perSecond, what)
 }
 
 // rates returns the session's bounds. The reader's goroutine calls it, before any other.
 func (s *Session) rates() *bounds {
 	if s.bounds == nil {
-		s.bounds = newBounds(s.edge.cfg.Limits)
+		s.bounds = newBounds(&s.edge.cfg.Limits, mostCalls)
 	}
 	return s.bounds
 }
@@ -45,13 +143,13 @@ const mostCallers = 1 << 14
 
 // callers are the users who made requests over HTTP lately.
 type callers struct {
-	limits Limits
+	limits *Limits
 
 	mu    sync.Mutex
 	users *lru.Cache[fabric.UserID, *bounds]
 }
 
-func newCallers(l Limits) (*callers, error) {
+func newCallers(l *Limits) (*callers, error) {
 	users, err := lru.New[fabric.UserID, *bounds](mostCallers)
 	if err != nil {
 		return nil, fmt.Errorf("a cache of %d: %w", mostCallers, err)
@@ -64,7 +162,7 @@ func (c *callers) of(u fabric.UserID) *bounds {
 	defer c.mu.Unlock()
 	b, ok := c.users.Get(u)
 	if !ok {
-		b = newBounds(c.limits)
+		b = newBounds(c.limits, c.limits.RequestsAtOnce)
 		c.users.Add(u, b)
 	}
 	return b

@@ -20,7 +20,7 @@ import (
 // send takes a message to its channel's log. The reply comes on the store's word. Costs three allocations of ours: the
 // payload, the waiter and the publish.
 func (s *Session) send(m *member, r *request) {
-	if !s.rates().sends.Allow() {
+	if !s.rates().allow(paceSend) {
 		s.refuse(r.id, fabric.Errorf(fabric.CodeRateLimited, "over %d messages a second: slow down", s.edge.cfg.Limits.SendsPerSecond))
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"runtime"
 	"strconv"
 	"sync"
@@ -39,6 +40,9 @@ type Session struct {
 	sock   *socket
 	reader *bufio.Reader // what ws reads through
 	begun  int64         // Unix milliseconds
+
+	from    netip.Addr  // the client's address, as it is counted
+	entered atomic.Bool // it counts as a session of its address
 
 	// For the parking lot. watched is guarded by its lock.
 	fd      int

@@ -19,7 +19,7 @@ func (s *Session) typing(m *member, r *request) {
 	if err == nil && r.on == nil {
 		err = fabric.Errorf(fabric.CodeBadRequest, "typing: want on, true or false")
 	}
-	if err == nil && !s.rates().typing.Allow() {
+	if err == nil && !s.rates().allow(paceTyping) {
 		err = fabric.Errorf(fabric.CodeRateLimited, "over %d typing events a minute", s.edge.cfg.Limits.TypingPerMin)
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weft-im/weft/door"
 	"github.com/weft-im/weft/edge"
 )
 
@@ -26,8 +27,8 @@ type Config struct {
 	Keys     string   // folder of the fabric's keys; in Data without it
 	Postgres string   // the database's URL; SQL is in Data without it
 
-	Listen    string // for clients, where the process is an edge
-	OpsListen string // for operators
+	Door      door.Config // for clients, where the process is an edge
+	OpsListen string      // for operators
 
 	// What a fabric is made with, and brought to. 0 leaves it as it is, see natsconfig.FabricConfig.
 	Shards   int

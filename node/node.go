@@ -16,16 +16,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/weft-im/weft/auth"
+	"github.com/weft-im/weft/door"
 	"github.com/weft-im/weft/edge"
 )
 
 // Addresses are where a node can be reached, and what an operator needs to.
 type Addresses struct {
-	Clients, Ops string // host:port; Clients is empty where the process is no edge
-	NATS         string // host:port of the embedded server, otherwise those of the servers it is connected to
-	Creds        string // the credentials file for the nats CLI, where the process has it
-	Data         string
-	SQL          string // where the database is, without its password; empty for a process that has none
+	Clients string // the URL for clients; empty where the process is no edge
+	Ops     string // host:port
+	NATS    string // host:port of the embedded server, otherwise those of the servers it is connected to
+	Creds   string // the credentials file for the nats CLI, where the process has it
+	Data    string
+	SQL     string // where the database is, without its password; empty for a process that has none
 }
 
 // startTimeout bounds how long the roles may take to start.
@@ -48,8 +50,9 @@ type Node struct {
 	health  *sqlHealth
 	shards  int
 
-	clients, ops net.Listener // clients is nil where the process is no edge
-	registry     *prometheus.Registry
+	door     *door.Door // nil where the process is no edge
+	ops      net.Listener
+	registry *prometheus.Registry
 }
 
 // role is a part of the fabric that works until its context ends.
@@ -109,8 +112,8 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	// Addresses first: a taken one is the commonest reason why a start fails, and costs no recovery to find.
 	if cfg.has(Edge) {
-		if n.clients, err = net.Listen("tcp", cfg.Listen); err != nil {
-			return fmt.Errorf("--listen: %w", err)
+		if n.door, err = door.Open(cfg.Door, cfg.Log.With("part", "door"), n.registry); err != nil {
+			return err
 		}
 	}
 	if n.ops, err = net.Listen("tcp", cfg.OpsListen); err != nil {

@@ -145,7 +145,7 @@ func (n *Node) startEdge(ctx context.Context, f natsconfig.Fabric) error {
 	if err := n.trust(ctx, nc, "edge", func(c auth.Clients) error { verifier.Trust(c); return nil }); err != nil {
 		return err
 	}
-	n.edge, err = edge.New(ctx, nc, verifier, n.clients.Addr().String(), edge.Config{
+	n.edge, err = edge.New(ctx, nc, verifier, n.door.Addr().String(), edge.Config{
 		// New with every start: what an earlier process left in the buckets is not this one's.
 		ID:       "e" + strconv.FormatInt(fabric.Millis(time.Now()), 36) + strings.ToLower(rand.Text()[:5]),
 		FabricID: f.ID, Shards: f.Shards, Lease: natsconfig.EdgeLease, RevokedFor: natsconfig.RevokedFor,

@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -43,10 +45,10 @@ func (n *Node) Run(ctx context.Context) error {
 		close(n.up)
 	}
 	var servers []*http.Server
-	if n.clients != nil {
-		servers = append(servers, n.serve(n.clients, n.clientHandler(), cancel))
+	if n.door != nil {
+		servers = append(servers, n.serve(n.door.Listener(), n.door.TLSConfig(), n.door.Handler(n.clientHandler()), cancel))
 	}
-	operators := n.serve(n.ops, n.opsHandler(), cancel)
+	operators := n.serve(n.ops, nil, n.opsHandler(), cancel)
 
 	<-ctx.Done()
 	n.log.Info("stopping", "why", context.Cause(ctx).Error())
@@ -80,16 +82,24 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) Ready() <-chan struct{} { return n.up }
 
 // serve serves h on l until its server is closed; a failure ends the node.
-func (n *Node) serve(l net.Listener, h http.Handler, fail context.CancelCauseFunc) *http.Server {
+func (n *Node) serve(l net.Listener, encrypted *tls.Config, h http.Handler, fail context.CancelCauseFunc) *http.Server {
 	srv := &http.Server{
 		Handler:           h,
+		TLSConfig:         encrypted,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       60 * time.Second,
-		MaxHeaderBytes:    16 << 10,
+		MaxHeaderBytes:    n.cfg.Limits.HeaderBytes,
+		ErrorLog:          slog.NewLogLogger(n.log.With("part", "http").Handler(), slog.LevelDebug), // what strangers do wrong
 	}
 	go func() {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		var err error
+		if encrypted == nil {
+			err = srv.Serve(l)
+		} else {
+			err = srv.ServeTLS(l, "", "") // the configuration has the certificate
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
 			fail(fmt.Errorf("serve %s: %w", l.Addr(), err))
 		}
 	}()
@@ -99,8 +109,8 @@ func (n *Node) serve(l net.Listener, h http.Handler, fail context.CancelCauseFun
 // Addresses tells where the node is.
 func (n *Node) Addresses() Addresses {
 	a := Addresses{Ops: n.ops.Addr().String(), NATS: n.natsHosts(), SQL: n.sqlName}
-	if n.clients != nil {
-		a.Clients = n.clients.Addr().String()
+	if n.door != nil {
+		a.Clients = n.door.Scheme() + "://" + n.door.Addr().String()
 	}
 	if n.data != nil {
 		a.Creds, a.Data = n.keys.CredsFile(subjects.RoleOperator), n.data.dir
@@ -121,12 +131,12 @@ func (n *Node) close() error {
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
 	}
-	// Where Serve ran, its server closed the listeners already.
-	for _, l := range []net.Listener{n.clients, n.ops} {
-		if l != nil {
-			if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-				errs = append(errs, err)
-			}
+	if n.door != nil {
+		errs = append(errs, n.door.Close())
+	}
+	if n.ops != nil { // where Serve ran, its server closed it already
+		if err := n.ops.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
 		}
 	}
 	if n.data != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/weft-im/weft/auth"
+	"github.com/weft-im/weft/door"
 	"github.com/weft-im/weft/edge"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/node"
@@ -26,7 +27,7 @@ import (
 // alone is the configuration of a process that has everything in it.
 func alone(t *testing.T) node.Config {
 	return node.Config{
-		Data: filepath.Join(t.TempDir(), "data"), Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", OpsListen: "127.0.0.1:0",
+		Data: filepath.Join(t.TempDir(), "data"), Door: door.Config{Listen: "127.0.0.1:0"}, NATSListen: "127.0.0.1:0", OpsListen: "127.0.0.1:0",
 		Sync: time.Minute, Limits: edge.DefaultLimits(), Log: weftest.Logger(t),
 	}
 }
@@ -163,7 +164,7 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 			[]string{"credentials of role edge", "edge.creds"}},
 		"others' credentials": {func(cfg *node.Config) { cfg.NATS.Creds = others.CredsFile(subjects.RoleOperator) },
 			[]string{"NATS at 127.0.0.1:", "Authorization"}},
-		"a taken address":   {func(c *node.Config) { c.Listen = taken.Addr().String() }, []string{"--listen", taken.Addr().String()}},
+		"a taken address":   {func(c *node.Config) { c.Door.Listen = taken.Addr().String() }, []string{"--listen", taken.Addr().String()}},
 		"for operators too": {func(c *node.Config) { c.OpsListen = taken.Addr().String() }, []string{"--ops-listen", taken.Addr().String()}},
 		"no URL": {func(c *node.Config) { c.Roles, c.Postgres = []node.Role{node.Chats}, "mysql://weft:secret@h/d" },
 			[]string{"--postgres", "want postgres://"}},

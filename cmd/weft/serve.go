@@ -25,6 +25,7 @@ type serveCmd struct {
 	Window   time.Duration `env:"WEFT_WINDOW" help:"How long the logs keep messages; stays as it is without it, at first 720h. SQL keeps all."`
 	Dev      string        `env:"WEFT_DEV" enum:"on,off" default:"off" help:"Dev mode, where the process has the users role: one-time codes are in the reply, so that anyone can be anyone."`
 
+	doorFlags
 	postgresFlags
 	limitFlags
 	logFlags
@@ -51,10 +52,18 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	door, err := c.door(c.Listen)
+	if err != nil {
+		return err
+	}
+	limits, err := c.limits()
+	if err != nil {
+		return err
+	}
 	n, err := node.Start(ctx, node.Config{
 		Roles: roles, NATS: node.External{URLs: c.NATS, Creds: c.Creds}, Keys: c.Keys, Postgres: url,
-		Listen: c.Listen, OpsListen: c.OpsListen,
-		Shards: c.Shards, Replicas: c.Replicas, Window: c.Window, Dev: c.Dev == "on", Limits: c.limits(), EditWindow: c.EditWindow, Log: log,
+		Door: door, OpsListen: c.OpsListen,
+		Shards: c.Shards, Replicas: c.Replicas, Window: c.Window, Dev: c.Dev == "on", Limits: limits, EditWindow: c.EditWindow, Log: log,
 	})
 	if err != nil {
 		return err
@@ -65,8 +74,6 @@ func (c *serveCmd) Run(ctx context.Context) error {
 			switch {
 			case line[1] == "":
 				continue
-			case line[0] == "open":
-				line[1] = "http://" + line[1]
 			case line[0] == "operators":
 				line[1] = "http://" + line[1] + "/metrics"
 			}

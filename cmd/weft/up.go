@@ -20,6 +20,7 @@ type upCmd struct {
 	Window     time.Duration `env:"WEFT_WINDOW" default:"720h" help:"How long the logs keep messages; SQL keeps all."`
 	Dev        string        `env:"WEFT_DEV" enum:"auto,on,off" default:"auto" help:"Dev mode: one-time codes are in the reply. auto: on where --listen is loopback."`
 
+	doorFlags
 	postgresFlags
 	limitFlags
 	logFlags
@@ -39,16 +40,24 @@ func (c *upCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	door, err := c.door(c.Listen)
+	if err != nil {
+		return err
+	}
+	limits, err := c.limits()
+	if err != nil {
+		return err
+	}
 	n, err := node.Start(ctx, node.Config{
-		Data: c.Data, Listen: c.Listen, NATSListen: c.NATSListen, OpsListen: c.OpsListen, Postgres: url,
-		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Limits: c.limits(), EditWindow: c.EditWindow, Log: log,
+		Data: c.Data, Door: door, NATSListen: c.NATSListen, OpsListen: c.OpsListen, Postgres: url,
+		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Limits: limits, EditWindow: c.EditWindow, Log: log,
 	})
 	if err != nil {
 		return err
 	}
 	go whenReady(ctx, n, func(a node.Addresses) {
 		fmt.Printf("weft is up\n"+
-			"  open       http://%s\n"+
+			"  open       %s\n"+
 			"  operators  http://%s/metrics\n"+
 			"  nats       nats --server nats://%s --creds %s stream ls\n"+
 			"  data       %s\n"+

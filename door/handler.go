@@ -1,0 +1,114 @@
+package door
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// addressKey is where a request's context has its client's address.
+type addressKey struct{}
+
+// AddressOf returns the client's address of a request that came through a door; the connection's own for one that didn't.
+func AddressOf(r *http.Request) netip.Addr {
+	if a, ok := r.Context().Value(addressKey{}).(netip.Addr); ok {
+		return a
+	}
+	return parseAddress(r.RemoteAddr)
+}
+
+// Headers of every answer. What the page itself may do is its own header's to say (package web).
+var headers = map[string]string{
+	"X-Content-Type-Options":       "nosniff",
+	"X-Frame-Options":              "DENY",
+	"Referrer-Policy":              "no-referrer",
+	"Cross-Origin-Opener-Policy":   "same-origin",
+	"Cross-Origin-Resource-Policy": "same-origin",
+	"Permissions-Policy":           "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+	// An answer of the API that a browser is made to show as a page does nothing.
+	"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+}
+
+// hsts is for servers that have TLS themselves (RFC 6797): a year.
+const hsts = "max-age=31536000"
+
+// What pages of other origins may ask, where they are allowed to (the Fetch standard's CORS).
+const (
+	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
+	corsHeaders = "Authorization, Content-Type, If-None-Match"
+	corsMaxAge  = "7200"
+)
+
+// Handler gives requests the client's address, and answers the headers that browsers heed. A page of an origin that is
+// not allowed gets no WebSocket, and no answer that it may read.
+func (d *Door) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		for name, value := range headers {
+			h.Set(name, value)
+		}
+		if d.TLSConfig() != nil {
+			h.Set("Strict-Transport-Security", hsts)
+		}
+		origin := r.Header.Get("Origin")
+		foreign := origin != "" && !sameOrigin(origin, r.Host)
+		if foreign {
+			h.Add("Vary", "Origin")
+			allowed := slices.Contains(d.cfg.Origins, "*") || slices.Contains(d.cfg.Origins, origin)
+			switch {
+			case !allowed && (r.Method == http.MethodOptions || strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || r.Method != http.MethodGet && r.Method != http.MethodHead):
+				forbidden(w, "pages of origin "+clip(origin)+" may not use this server")
+				return
+			case allowed:
+				h.Set("Access-Control-Allow-Origin", origin)
+				h.Set("Access-Control-Expose-Headers", "ETag, Retry-After")
+				h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+			}
+			if allowed && r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+				h.Set("Access-Control-Allow-Methods", corsMethods)
+				h.Set("Access-Control-Allow-Headers", corsHeaders)
+				h.Set("Access-Control-Max-Age", corsMaxAge)
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), addressKey{}, d.Address(r))))
+	})
+}
+
+// sameOrigin reports whether an origin is of the server itself: of the name by which the request reached it. Its scheme is
+// not compared, since a proxy in front may have TLS where we have none.
+func sameOrigin(origin, host string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+}
+
+func clip(s string) string {
+	if len(s) > 100 {
+		return s[:100] + "…"
+	}
+	return s
+}
+
+// forbidden answers as the rest of the API does (RFC 9457).
+func forbidden(w http.ResponseWriter, detail string) {
+	body, err := json.Marshal(struct {
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Code   string `json:"code"`
+		Detail string `json:"detail"`
+	}{"about:blank", http.StatusText(http.StatusForbidden), http.StatusForbidden, "forbidden", detail})
+	if err != nil {
+		http.Error(w, http.StatusText(http.StatusForbidden), http.StatusForbidden)
+		return
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusForbidden)
+	_, _ = w.Write(body) // a client that is gone is no error of ours
+}
