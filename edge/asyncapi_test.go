@@ -25,6 +25,7 @@ import (
 	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/ingest"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/service"
 	"github.com/weft-im/weft/storage/sqlite"
@@ -155,7 +156,7 @@ func (d *asyncapi) listen(nc *nats.Conn) (heard func()) {
 	}
 	passed := make(chan *nats.Msg, 1<<16) // one channel for all keeps their order
 	var subs []*nats.Subscription
-	for _, subject := range []string{"msg.>", "live.>", "rcpt.>", "grcpt.>", "pres.>", "$KV.>", "weft.>", subjects.SendOTP, "_INBOX.>"} {
+	for _, subject := range []string{"msg.>", "live.>", "rcpt.>", "grcpt.>", "pres.>", "$KV.>", "weft.>", "svc.>", "audit.>", subjects.SendOTP, "_INBOX.>"} {
 		sub, err := nc.ChanSubscribe(subject, passed)
 		if err != nil {
 			d.t.Fatal(err)
@@ -233,7 +234,7 @@ func (d *asyncapi) pass(m *nats.Msg, addresses map[string]*regexp.Regexp, asked 
 
 func TestTheServerTalksAsTheDocumentSays(t *testing.T) {
 	doc := openAsyncAPI(t)
-	f := edgetest.Start(t, edgetest.Config{Limits: func(l *edge.Limits) { l.TypingPerMin = 1 }})
+	f := edgetest.Start(t, edgetest.Config{Limits: func(l *edge.Limits) { l.TypingPerMin = 1 }, Ingest: &ingest.Config{}})
 	nc := f.NATS.Connect(t)
 	heard := doc.listen(f.NATS.Connect(t))
 	here, there := f.Edge(t), f.Edge(t)
@@ -301,6 +302,7 @@ func TestTheServerTalksAsTheDocumentSays(t *testing.T) {
 
 	talkOfGroups(t, doc, say, nc, ann, bob, a, b)
 	talkOfPeople(t, nc, ann, bob, f.User(t, here, "cem"))
+	talkOfServices(t, nc, ann, a)
 	say(a, "watch", fields{"users": []fabric.UserID{bob.User.ID}}) // since he had blocked her
 
 	// what is refused
