@@ -15,7 +15,7 @@ type serveCmd struct {
 	Roles string `env:"WEFT_ROLES" help:"What this process does, some of edge, users, chats, history, presence, receipts and ingest; all without it." placeholder:"ROLE,…"`
 	NATS  string `name:"nats" env:"WEFT_NATS" help:"The NATS servers on which the fabric's processes meet, with JetStream." placeholder:"URL,…"`
 	Creds string `env:"WEFT_CREDS" help:"Credentials for NATS." placeholder:"FILE"`
-	Keys  string `env:"WEFT_KEYS" help:"Folder of the fabric's keys, the same for all processes: keys/ in a data folder of weft up, or made by weft keys." placeholder:"DIR"`
+	Keys  string `env:"WEFT_KEYS" help:"Folder of the fabric's keys, the same for all processes: keys/ in a data folder of weft up, or made by weft auth init." placeholder:"DIR"`
 
 	Listen    string `env:"WEFT_LISTEN" default:"127.0.0.1:8080" help:"Address for clients, where the process is an edge; port 0 picks a free one."`
 	OpsListen string `name:"ops-listen" env:"WEFT_OPS_LISTEN" default:"127.0.0.1:8081" help:"Address for operators: metrics, health, profiles; port 0 picks a free one."`

@@ -151,7 +151,7 @@ func TestImport(t *testing.T) {
 		{"an id that is none", "", []string{"--as=Bobby=bob"}, true, []string{"--as", "user id"}, 2},
 		{"a zone that is none", "", []string{"--zone=Mars"}, true, []string{"--zone"}, 2},
 		{"no credentials", "", []string{"--data", t.TempDir()}, true, []string{"--creds", "--data"}, 2},
-		{"credentials by name", "", []string{bobby, "--data", t.TempDir(), "--creds", filepath.Join(p.data, "keys", "operator.creds"), "--dry-run"}, false, []string{"2 of 2"}, 2},
+		{"credentials by name", "", []string{bobby, "--data", t.TempDir(), "--creds", filepath.Join(p.data, "keys", "creds", "operator.creds"), "--dry-run"}, false, []string{"2 of 2"}, 2},
 		{"another address", "", []string{"--nats", "nats://127.0.0.1:1"}, true, []string{"--nats"}, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {

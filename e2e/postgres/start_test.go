@@ -130,7 +130,7 @@ func TestServeAsks(t *testing.T) {
 		want string
 	}{
 		{[]string{"serve"}, "--nats is missing"},
-		{append(nats, "--roles", "edge,media"), `--roles: there is no role "media": want some of edge, users, chats, history, presence, receipts`},
+		{append(nats, "--roles", "edge,media"), `--roles: there is no role "media": want some of edge, users, chats, history, presence, receipts, ingest`},
 		{nats, "--postgres is missing: the roles users, chats, history"},
 		{append(nats[:len(nats)-2:len(nats)-2], "--roles", "edge"), "--keys is missing"},
 	} {
@@ -140,10 +140,10 @@ func TestServeAsks(t *testing.T) {
 		}
 	}
 	keys := filepath.Join(t.TempDir(), "keys")
-	if out, err := run(t, "", nil, "keys", keys); err != nil || !strings.Contains(out, keys) {
-		t.Errorf("weft keys: %v:\n%s", err, out)
+	if out, err := run(t, "", nil, "auth", "init", keys); err != nil || !strings.Contains(out, keys) {
+		t.Errorf("weft auth init: %v:\n%s", err, out)
 	}
-	if _, err := os.Stat(filepath.Join(keys, "operator.creds")); err != nil {
+	if _, err := os.Stat(filepath.Join(keys, "creds", "operator.creds")); err != nil {
 		t.Error(err)
 	}
 }
