@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/subjects"
@@ -66,28 +67,47 @@ const (
 	ackWithin   = 10 * time.Second
 )
 
+// Bounds of what strangers can have written: whoever is refused a thousand times a second is known after the first
+// hundred.
+const (
+	boundedPerSecond = 20
+	boundedBurst     = 200
+)
+
 // Log writes the events of one role. Any number of goroutines may use it.
 type Log struct {
 	js     jetstream.JetStream
 	prefix string
 	log    *slog.Logger
 	lost   prometheus.Counter
+
+	bounded *rate.Limiter
+	skipped prometheus.Counter
 }
 
 // New returns the log of a role, which writes over nc.
 func New(nc *nats.Conn, role string, log *slog.Logger, reg prometheus.Registerer) (*Log, error) {
-	l := &Log{prefix: subjects.Audit(role, ""), log: log, lost: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "weft_audit_lost_total", Help: "Audit events that the stream did not take; they are in the process's log.",
-		ConstLabels: prometheus.Labels{"role": role},
-	})}
+	l := &Log{
+		prefix: subjects.Audit(role, ""), log: log, bounded: rate.NewLimiter(boundedPerSecond, boundedBurst),
+		lost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "weft_audit_lost_total", Help: "Audit events that the stream did not take; they are in the process's log.",
+			ConstLabels: prometheus.Labels{"role": role},
+		}),
+		skipped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "weft_audit_skipped_total", Help: "Refusals that were not written into the audit log, since too many came at once.",
+			ConstLabels: prometheus.Labels{"role": role},
+		}),
+	}
 	var err error
 	l.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(2*mostPending), jetstream.WithPublishAsyncTimeout(ackWithin),
 		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, m *nats.Msg, err error) { l.lose(m.Data, err) }))
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	if err := reg.Register(l.lost); err != nil {
-		return nil, fmt.Errorf("audit: register metrics: %w", err)
+	for _, c := range []prometheus.Collector{l.lost, l.skipped} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("audit: register metrics: %w", err)
+		}
 	}
 	return l, nil
 }
@@ -107,6 +127,15 @@ func (l *Log) Write(e Event) {
 	if _, err := l.js.PublishAsync(l.prefix+string(e.What), data); err != nil {
 		l.lose(data, err)
 	}
+}
+
+// WriteBounded writes what a stranger brought about, unless too much of that came lately; then it is only counted.
+func (l *Log) WriteBounded(e Event) {
+	if !l.bounded.Allow() {
+		l.skipped.Inc()
+		return
+	}
+	l.Write(e)
 }
 
 func (l *Log) lose(event []byte, err error) {

@@ -118,6 +118,10 @@ func TestVerify(t *testing.T) {
 	}{
 		{"a good one", good, ""},
 		{"expired within the skew", issue(k, "", time.Now().Add(-auth.AccessLife-30*time.Second)), ""},
+		{"expired by a clock that is almost a minute ahead", issue(k, "", time.Now().Add(-auth.AccessLife-59*time.Second)), ""},
+		{"issued by a clock that is a minute ahead", issue(k, "", time.Now().Add(time.Minute)), ""},
+		{"issued by a clock that is a minute behind", issue(k, "", time.Now().Add(-time.Minute)), ""},
+		{"expired by more than clocks may differ", issue(k, "", time.Now().Add(-auth.AccessLife-61*time.Second)), "expired"},
 		{"expired", issue(k, "", time.Now().Add(-auth.AccessLife-2*time.Minute)), "expired"},
 		{"of another fabric", issue(other, "", time.Now()), "not of this server"},
 		{"of a role", role, "not of this server"},

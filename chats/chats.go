@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weft-im/weft/audit"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/msglog"
 	"github.com/weft-im/weft/service"
@@ -58,6 +59,7 @@ type Role struct {
 	cfg    Config
 	log    *slog.Logger
 	ready  chan struct{}
+	audit  *audit.Log
 
 	reached reached
 	relay   *relay
@@ -97,6 +99,9 @@ func New(nc *nats.Conn, store Store, shards int, cfg Config, log *slog.Logger, r
 		}
 	}
 	var err error
+	if r.audit, err = audit.New(nc, string(subjects.RoleChats), log, reg); err != nil {
+		return nil, err
+	}
 	if r.reader, err = msglog.NewReader(nc, shards); err != nil {
 		return nil, err
 	}

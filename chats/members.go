@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/weft-im/weft/audit"
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
 )
@@ -295,6 +296,7 @@ func (r *Role) role(ctx context.Context, req contract.ChatsRoleRequest) (contrac
 		return none, hide(c, err)
 	}
 	if written {
+		r.audit.Write(audit.Event{What: audit.RoleChanged, User: u, Other: member, Channel: c, Detail: string(of.Role) + " to " + string(req.Role)})
 		err = r.settled(ctx, cid)
 	}
 	return contract.ChatsRoleReply{User: member, Role: req.Role}, err

@@ -21,7 +21,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 
 	"github.com/weft-im/weft/audit"
 	"github.com/weft-im/weft/auth"
@@ -82,7 +81,6 @@ type Edge struct {
 	callers   *callers
 	addresses *addresses
 	audit     *audit.Log
-	audited   *rate.Limiter // refusals that are written down
 	avatars   *avatars
 	exports   *exports
 	dirty     dirtySessions
@@ -136,13 +134,13 @@ func New(ctx context.Context, nc *nats.Conn, verifier *auth.Verifier, addr strin
 	if e.audit, err = audit.New(nc, string(subjects.RoleEdge), log, reg); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
-	e.audited = rate.NewLimiter(auditedPerSecond, auditedBurst)
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	e.clock.ms.Store(fabric.Millis(time.Now()))
 	e.live = newLive(e, msgs)
 	e.receipts = newReceipts(e)
 	e.presence = newPresence(e)
 	e.watches = newWatches(e)
+	e.revoked = newRevoked(e)
 	e.resync.init(e)
 	if err := e.connect(ctx, js); err != nil {
 		e.stop()
@@ -166,7 +164,7 @@ func (e *Edge) connect(ctx context.Context, js jetstream.JetStream) (err error) 
 		}
 		e.live.seen[shard].Store(head)
 	}
-	if e.revoked, err = newRevoked(ctx, e, js); err != nil {
+	if err = e.revoked.open(ctx, js); err != nil {
 		return err
 	}
 	if e.leases, err = newLeases(ctx, e, js); err != nil {

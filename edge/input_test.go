@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -137,6 +138,32 @@ func TestWhoIsClosed(t *testing.T) {
 				t.Errorf("closed with %d, want %d", code, tc.want)
 			}
 		})
+	}
+}
+
+// An edge that was cut off from NATS while a device was revoked ends its session within a second of being back.
+func TestRevokedWhileAnEdgeWasCutOff(t *testing.T) {
+	f := edgetest.Start(t, edgetest.Config{})
+	e1, e2 := f.Edge(t), f.Edge(t)
+	ann := f.User(t, e1, "ann")
+	laptop := edgetest.SignIn(t, e2.URL, ann.User.Phone, "laptop")
+	phone, lap := edgetest.Connect(t, e1, ann, ""), edgetest.Connect(t, e1, laptop, "")
+	phone.Synced()
+	lap.Synced()
+	e1.Link.CutOff()
+	if err := api(e2).Logout(t.Context(), laptop.AccessToken); err != nil {
+		t.Fatal(err)
+	}
+	back := time.Now()
+	e1.Link.Mend()
+	if code := lap.Closed(); code != 4403 {
+		t.Errorf("closed with %d, want 4403", code)
+	}
+	if took := time.Since(back); took > time.Second { // 200 ms of it at most until the client tries to come back
+		t.Errorf("the session of a revoked device ended %v after NATS was back, want within 1 s", took)
+	}
+	if pong := phone.Call("ping", nil); pong.OK() == nil {
+		t.Errorf("the other device: %v", pong)
 	}
 }
 

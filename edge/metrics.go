@@ -10,7 +10,6 @@ import (
 
 // metrics are the edge's, named weft_edge_….
 type metrics struct {
-	unaudited                                               prometheus.Counter
 	connections, sessions                                   prometheus.Gauge
 	framesIn, framesOut, bytesIn                            prometheus.Counter
 	delivered, gaps, slow, receipts, groupReceipts, resyncs prometheus.Counter
@@ -59,7 +58,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		resume:        histogram("resume_seconds", "From hello to synced.", prometheus.ExponentialBuckets(0.001, 2, 15)),
 		refused:       vec("refused_total", "Operations answered with an error.", "code"),
 		turnedAway:    vec("turned_away_total", "WebSockets that were not let in, by the limit that they were past.", "limit"),
-		unaudited:     counter("unaudited_refusals_total", "Refusals that were not written into the audit log, since too many came at once."),
 		closes:        vec("closed_sessions_total", "Sessions closed by the server.", "code"),
 	}
 	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{

@@ -43,7 +43,10 @@ func (r *resync) init(e *Edge) {
 		e.log.Warn("NATS is away", "err", err)
 		r.lost(r.now())
 	})
-	e.nc.SetReconnectHandler(func(*nats.Conn) { r.kick() })
+	e.nc.SetReconnectHandler(func(*nats.Conn) {
+		e.revoked.reconnected()
+		r.kick()
+	})
 	e.nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		e.log.Error("NATS reports", "err", err)
 		if errors.Is(err, nats.ErrSlowConsumer) {

@@ -13,37 +13,42 @@ import (
 )
 
 // revoked knows the devices that were revoked lately: for as long as an access token of theirs could still be good. It
-// follows a bucket, so an edge that was cut off from NATS learns what it missed when it is back.
+// follows a bucket. An edge that was cut off from NATS reads all of it again as soon as it is back: the watcher alone
+// would learn of what it missed only with the next change, or by a heartbeat some seconds later.
 type revoked struct {
 	edge    *Edge
+	bucket  jetstream.KeyValue
 	watcher jetstream.KeyWatcher
+	again   chan struct{} // NATS is back
 
 	mu      sync.RWMutex
 	devices map[string]time.Time // by key; since when
 }
 
-// newRevoked returns once everything that was in the bucket is known.
-func newRevoked(ctx context.Context, e *Edge, js jetstream.JetStream) (*revoked, error) {
-	bucket, err := js.KeyValue(ctx, subjects.BucketRevoked)
-	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", subjects.BucketRevoked, err)
+func newRevoked(e *Edge) *revoked {
+	return &revoked{edge: e, devices: make(map[string]time.Time), again: make(chan struct{}, 1)}
+}
+
+// open returns once everything that was in the bucket is known.
+func (r *revoked) open(ctx context.Context, js jetstream.JetStream) (err error) {
+	if r.bucket, err = js.KeyValue(ctx, subjects.BucketRevoked); err != nil {
+		return fmt.Errorf("bucket %s: %w", subjects.BucketRevoked, err)
 	}
-	r := &revoked{edge: e, devices: make(map[string]time.Time)}
-	if r.watcher, err = bucket.WatchAll(e.ctx); err != nil {
-		return nil, fmt.Errorf("watch bucket %s: %w", subjects.BucketRevoked, err)
+	if r.watcher, err = r.bucket.WatchAll(r.edge.ctx); err != nil {
+		return fmt.Errorf("watch bucket %s: %w", subjects.BucketRevoked, err)
 	}
 	for {
 		select {
 		case entry, ok := <-r.watcher.Updates():
 			switch {
 			case !ok:
-				return nil, fmt.Errorf("watch bucket %s: it ended", subjects.BucketRevoked)
+				return fmt.Errorf("watch bucket %s: it ended", subjects.BucketRevoked)
 			case entry == nil:
-				return r, nil
+				return nil
 			}
 			r.changed(entry)
 		case <-ctx.Done():
-			return nil, fmt.Errorf("read bucket %s: %w", subjects.BucketRevoked, ctx.Err())
+			return fmt.Errorf("read bucket %s: %w", subjects.BucketRevoked, ctx.Err())
 		}
 	}
 }
@@ -55,15 +60,49 @@ func (r *revoked) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-r.again:
+			r.readAgain(ctx)
 		case entry, ok := <-r.watcher.Updates():
 			if !ok {
-				return
+				if ctx.Err() != nil {
+					return
+				}
+				r.readAgain(ctx)
+				continue
 			}
 			if entry != nil {
 				r.changed(entry)
 			}
 		case now := <-tick.C:
 			r.forget(now)
+		}
+	}
+}
+
+// reconnected has the bucket read again.
+func (r *revoked) reconnected() {
+	select {
+	case r.again <- struct{}{}:
+	default: // it will be anyway
+	}
+}
+
+// readAgain follows the bucket with a new watcher, which begins with all that is in it.
+func (r *revoked) readAgain(ctx context.Context) {
+	const pause = 100 * time.Millisecond
+	for ctx.Err() == nil {
+		watcher, err := r.bucket.WatchAll(r.edge.ctx)
+		if err == nil {
+			if err := r.watcher.Stop(); err != nil {
+				r.edge.log.Debug("the watcher of revoked devices before was gone", "err", err)
+			}
+			r.watcher = watcher
+			return
+		}
+		r.edge.log.Warn("revoked devices can't be read: trying again", "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
 		}
 	}
 }

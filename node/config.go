@@ -10,6 +10,7 @@ import (
 
 	"github.com/weft-im/weft/door"
 	"github.com/weft-im/weft/edge"
+	"github.com/weft-im/weft/users"
 )
 
 // Config is what a process of Weft is made from. With Data and without NATS it is a fabric of its own; otherwise it is
@@ -35,7 +36,8 @@ type Config struct {
 	Replicas int
 	Window   time.Duration
 
-	Dev        bool // see users.Config
+	Dev        bool        // see users.Config
+	Codes      users.Rates // of one-time codes; zero values mean the defaults
 	Limits     edge.Limits
 	EditWindow time.Duration // how long after it was written a message may be edited; 0 is history.Config's default
 	Log        *slog.Logger

@@ -74,7 +74,7 @@ func (n *Node) startUsers(ctx context.Context, f natsconfig.Fabric) error {
 	if err := n.trust(ctx, nc, "users", issuer.Trust); err != nil {
 		return err
 	}
-	r, err := users.New(ctx, nc, n.store, issuer, users.Config{Dev: n.cfg.Dev, Shards: f.Shards}, n.log.With("role", "users"), n.registry)
+	r, err := users.New(ctx, nc, n.store, issuer, users.Config{Dev: n.cfg.Dev, Rates: n.cfg.Codes, Shards: f.Shards}, n.log.With("role", "users"), n.registry)
 	if err != nil {
 		return err
 	}

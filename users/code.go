@@ -25,8 +25,11 @@ func (r *Role) otp(ctx context.Context, req contract.UsersOTPRequest) (contract.
 	if err != nil {
 		return none, err
 	}
-	if !r.cfg.Dev && (!r.byAddress.Take(req.Address, 1) || !r.byPhone.Take(to, 1)) {
-		return none, fabric.Errorf(fabric.CodeRateLimited, "too many codes were asked for: try again later")
+	if err := text("address", req.Address, maxAddressBytes); err != nil {
+		return none, err
+	}
+	if err := r.admitCode(ctx, to, req.Address); err != nil {
+		return none, err
 	}
 	code, err := auth.NewCode()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/weft-im/weft/audit"
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/service"
@@ -57,6 +58,7 @@ func (r *Role) delete(ctx context.Context, req contract.UsersDeleteRequest) (str
 		return none, fmt.Errorf("when %s was last seen: %w", u, err)
 	}
 	r.log.Info("an account was deleted", "user", u)
+	r.audit.Write(audit.Event{What: audit.AccountDeleted, User: u})
 	return none, nil
 }
 

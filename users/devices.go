@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/weft-im/weft/audit"
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
 )
@@ -30,5 +31,9 @@ func (r *Role) revoke(ctx context.Context, req contract.UsersRevokeRequest) (str
 	if err != nil {
 		return struct{}{}, fmt.Errorf("revoke device %s of %s: %w", req.Device, req.User, err)
 	}
-	return struct{}{}, r.tellRevoked(ctx, req.User, req.Device)
+	if err := r.tellRevoked(ctx, req.User, req.Device); err != nil {
+		return struct{}{}, err
+	}
+	r.audit.Write(audit.Event{What: audit.DeviceRevoked, User: req.User, Device: req.Device})
+	return struct{}{}, nil
 }

@@ -16,6 +16,9 @@ type Store interface {
 	// TryCode spends the code of a phone if its hash is h and it holds at now (Unix milliseconds). Otherwise it counts a
 	// try, takes the code away with the last of tries, and returns ErrWrongCode.
 	TryCode(ctx context.Context, phone string, h auth.Hash, now int64, tries int) error
+	// Take counts takes at now (Unix milliseconds): all, or none where one of them has no room; over is that one's index,
+	// else -1. It is exact over all processes on the database.
+	Take(ctx context.Context, takes []Take, now int64) (over int, err error)
 	// SignIn adds the device to the user who has the phone, and registers that user first where there is none. Of a user
 	// with more than most devices it revokes those that were seen longest ago, and names them.
 	SignIn(ctx context.Context, in SignIn, most int) (u fabric.User, revoked []fabric.DeviceID, err error)

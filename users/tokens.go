@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nkeys"
 
+	"github.com/weft-im/weft/audit"
 	"github.com/weft-im/weft/auth"
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
@@ -19,12 +20,20 @@ const (
 	maxDeviceBytes   = 100
 	maxPlatformBytes = 40
 	maxCodeBytes     = 16
+	maxAddressBytes  = 64
 )
 
 // token answers weft.users.token: a code for a pair of tokens.
 func (r *Role) token(ctx context.Context, req contract.UsersTokenRequest) (contract.UsersTokenReply, error) {
 	reply, err := r.signIn(ctx, req)
 	r.signIns.WithLabelValues("sign-in", result(err)).Inc()
+	if err != nil {
+		r.audit.WriteBounded(audit.Event{
+			What: audit.SignInRefused, Address: req.Address, Op: "token", Code: fabric.CodeOf(err), Detail: "phone " + audit.Phone(req.Phone),
+		})
+	} else {
+		r.audit.Write(audit.Event{What: audit.SignIn, User: reply.User.ID, Device: reply.Device.ID, Address: req.Address})
+	}
 	return reply, err
 }
 
@@ -37,11 +46,15 @@ func (r *Role) signIn(ctx context.Context, req contract.UsersTokenRequest) (cont
 	if err := errors.Join(
 		text("name", req.Name, maxNameBytes), text("device.name", req.Device.Name, maxDeviceBytes),
 		text("device.platform", req.Device.Platform, maxPlatformBytes), text("code", req.Code, maxCodeBytes),
+		text("address", req.Address, maxAddressBytes),
 	); err != nil {
 		return none, err
 	}
 	if req.Device.PublicKey != "" && !nkeys.IsValidPublicUserKey(req.Device.PublicKey) {
 		return none, fabric.Errorf(fabric.CodeBadRequest, "device.public_key: want the public half of a user nkey (U…)")
+	}
+	if err := r.admitTry(ctx, req.Address); err != nil {
+		return none, err
 	}
 	now := r.cfg.Now()
 	err = r.store.TryCode(ctx, from, auth.CodeHash(from, req.Code), fabric.Millis(now), auth.CodeTries)
@@ -73,6 +86,7 @@ func (r *Role) signIn(ctx context.Context, req contract.UsersTokenRequest) (cont
 		if err := r.tellRevoked(ctx, user.ID, d); err != nil {
 			return none, err
 		}
+		r.audit.Write(audit.Event{What: audit.DeviceRevoked, User: user.ID, Device: d, Detail: "the user has too many"})
 	}
 	return r.grant(Holder{User: user, Device: in.Device, PublicKey: in.PublicKey}, refresh)
 }
@@ -86,7 +100,7 @@ func (r *Role) refresh(ctx context.Context, req contract.UsersRefreshRequest) (c
 
 func (r *Role) rotate(ctx context.Context, req contract.UsersRefreshRequest) (contract.UsersTokenReply, error) {
 	var none contract.UsersTokenReply
-	if err := text("attempt", req.Attempt, contract.MaxAttempt); err != nil {
+	if err := errors.Join(text("attempt", req.Attempt, contract.MaxAttempt), text("address", req.Address, maxAddressBytes)); err != nil {
 		return none, err
 	}
 	spent, err := auth.ParseRefreshToken(req.RefreshToken)
@@ -104,6 +118,7 @@ func (r *Role) rotate(ctx context.Context, req contract.UsersRefreshRequest) (co
 	case errors.Is(err, ErrSpent):
 		r.reuses.Inc()
 		r.log.Warn("a spent refresh token was used: its device is revoked", "user", holder.User.ID, "device", holder.Device.ID)
+		r.audit.Write(audit.Event{What: audit.RefreshReused, User: holder.User.ID, Device: holder.Device.ID, Address: req.Address})
 		if err := r.tellRevoked(ctx, holder.User.ID, holder.Device.ID); err != nil {
 			return none, err
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weft-im/weft/audit"
 	"github.com/weft-im/weft/auth"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/rates"
@@ -37,16 +38,21 @@ type Config struct {
 	Now         func() time.Time
 }
 
-// Rates bounds what strangers can make the role do. An hour's worth may come at once.
+// Rates bounds what strangers can make the role do in an hour. An hour's worth may come at once. Codes and tries are
+// counted in the database, by all processes together.
 type Rates struct {
-	CodesPerPhone   int // one-time codes sent to one phone an hour; default 5
-	CodesPerAddress int // and those that one address may ask for; default 60
-	PhonesPerUser   int // phones that one user may look up an hour; default 2,000
+	CodesPerPhone   int // one-time codes sent to one phone; default 5
+	CodesPerAddress int // those that one address may ask for; default 60
+	Codes           int // those that are sent in all: what a flood may cost at most; default 100,000
+	TriesPerAddress int // sign-ins that one address may try; default 600
+	PhonesPerUser   int // phones that one user may look up, of each process; default 2,000
 }
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.Rates.CodesPerPhone, 5)
 	setDefault(&c.Rates.CodesPerAddress, 60)
+	setDefault(&c.Rates.Codes, 100_000)
+	setDefault(&c.Rates.TriesPerAddress, 600)
 	setDefault(&c.Rates.PhonesPerUser, 2000)
 	setDefault(&c.Shards, 1)
 	setDefault(&c.Devices, 16)
@@ -75,7 +81,8 @@ type Role struct {
 	log     *slog.Logger
 	ready   chan struct{}
 
-	byPhone, byAddress, lookups *rates.Rates
+	lookups *rates.Rates
+	audit   *audit.Log
 
 	signIns *prometheus.CounterVec
 	reuses  prometheus.Counter
@@ -90,15 +97,16 @@ func New(ctx context.Context, nc *nats.Conn, store Store, issuer *auth.Issuer, c
 	}
 	r := &Role{
 		nc: nc, js: js, store: store, issuer: issuer, cfg: cfg, log: log, ready: make(chan struct{}),
-		byPhone:   rates.New(cfg.Rates.CodesPerPhone, cfg.Now),
-		byAddress: rates.New(cfg.Rates.CodesPerAddress, cfg.Now),
-		lookups:   rates.New(cfg.Rates.PhonesPerUser, cfg.Now),
+		lookups: rates.New(cfg.Rates.PhonesPerUser, cfg.Now),
 		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "weft_users_sign_ins_total", Help: "Attempts to sign in or to renew tokens, by how they ended.",
 		}, []string{"what", "result"}),
 		reuses: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "weft_users_reused_refresh_tokens_total", Help: "Devices revoked because a spent refresh token was used.",
 		}),
+	}
+	if r.audit, err = audit.New(nc, string(subjects.RoleUsers), log, reg); err != nil {
+		return nil, err
 	}
 	if r.revoked, err = js.KeyValue(ctx, subjects.BucketRevoked); err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", subjects.BucketRevoked, err)

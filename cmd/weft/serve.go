@@ -26,6 +26,7 @@ type serveCmd struct {
 	Dev      string        `env:"WEFT_DEV" enum:"on,off" default:"off" help:"Dev mode, where the process has the users role: one-time codes are in the reply, so that anyone can be anyone."`
 
 	doorFlags
+	signInFlags
 	postgresFlags
 	limitFlags
 	logFlags
@@ -56,6 +57,10 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	codes, err := c.codes()
+	if err != nil {
+		return err
+	}
 	limits, err := c.limits()
 	if err != nil {
 		return err
@@ -63,7 +68,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	n, err := node.Start(ctx, node.Config{
 		Roles: roles, NATS: node.External{URLs: c.NATS, Creds: c.Creds}, Keys: c.Keys, Postgres: url,
 		Door: door, OpsListen: c.OpsListen,
-		Shards: c.Shards, Replicas: c.Replicas, Window: c.Window, Dev: c.Dev == "on", Limits: limits, EditWindow: c.EditWindow, Log: log,
+		Shards: c.Shards, Replicas: c.Replicas, Window: c.Window, Dev: c.Dev == "on", Codes: codes, Limits: limits, EditWindow: c.EditWindow, Log: log,
 	})
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ type upCmd struct {
 	Dev        string        `env:"WEFT_DEV" enum:"auto,on,off" default:"auto" help:"Dev mode: one-time codes are in the reply. auto: on where --listen is loopback."`
 
 	doorFlags
+	signInFlags
 	postgresFlags
 	limitFlags
 	logFlags
@@ -44,13 +45,17 @@ func (c *upCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	codes, err := c.codes()
+	if err != nil {
+		return err
+	}
 	limits, err := c.limits()
 	if err != nil {
 		return err
 	}
 	n, err := node.Start(ctx, node.Config{
 		Data: c.Data, Door: door, NATSListen: c.NATSListen, OpsListen: c.OpsListen, Postgres: url,
-		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Limits: limits, EditWindow: c.EditWindow, Log: log,
+		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Codes: codes, Limits: limits, EditWindow: c.EditWindow, Log: log,
 	})
 	if err != nil {
 		return err

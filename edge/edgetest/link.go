@@ -45,6 +45,9 @@ func (l *Link) CutOff() {
 	l.Break()
 }
 
+// Mend lets the client back in after a CutOff.
+func (l *Link) Mend() { l.cut.Store(false) }
+
 // Cut reports whether the link was cut off.
 func (l *Link) Cut() bool { return l.cut.Load() }
 

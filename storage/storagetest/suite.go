@@ -32,6 +32,8 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 	}{
 		{"Codes", testCodes},
 		{"CodeIsSpentOnce", testCodeIsSpentOnce},
+		{"Take", testTake},
+		{"TakeAtOnce", testTakeAtOnce},
 		{"SignIn", testSignIn},
 		{"SignInAtOnce", testSignInAtOnce},
 		{"TooManyDevices", testTooManyDevices},
