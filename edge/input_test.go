@@ -11,6 +11,8 @@ import (
 	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/subjects"
+	"github.com/weft-im/weft/weftest"
 )
 
 // Bad input gets a typed error, and the connection stays.
@@ -141,29 +143,52 @@ func TestWhoIsClosed(t *testing.T) {
 	}
 }
 
-// An edge that was cut off from NATS while a device was revoked ends its session within a second of being back.
+// An edge that was cut off from NATS while a device was revoked ends its session within a second of being back: also
+// where NATS had sent the word already, and it was lost with the connection.
 func TestRevokedWhileAnEdgeWasCutOff(t *testing.T) {
-	f := edgetest.Start(t, edgetest.Config{})
-	e1, e2 := f.Edge(t), f.Edge(t)
-	ann := f.User(t, e1, "ann")
-	laptop := edgetest.SignIn(t, e2.URL, ann.User.Phone, "laptop")
-	phone, lap := edgetest.Connect(t, e1, ann, ""), edgetest.Connect(t, e1, laptop, "")
-	phone.Synced()
-	lap.Synced()
-	e1.Link.CutOff()
-	if err := api(e2).Logout(t.Context(), laptop.AccessToken); err != nil {
-		t.Fatal(err)
-	}
-	back := time.Now()
-	e1.Link.Mend()
-	if code := lap.Closed(); code != 4403 {
-		t.Errorf("closed with %d, want 4403", code)
-	}
-	if took := time.Since(back); took > time.Second { // 200 ms of it at most until the client tries to come back
-		t.Errorf("the session of a revoked device ended %v after NATS was back, want within 1 s", took)
-	}
-	if pong := phone.Call("ping", nil); pong.OK() == nil {
-		t.Errorf("the other device: %v", pong)
+	for _, tc := range []struct {
+		name string
+		cut  func(*edgetest.Link, func())
+	}{
+		{"cut off", func(l *edgetest.Link, revoke func()) {
+			l.CutOff()
+			revoke()
+			l.Mend()
+		}},
+		{"sent and lost", func(l *edgetest.Link, revoke func()) {
+			l.Drop(func(subject string, _ []byte) bool {
+				return strings.HasPrefix(subject, "$KV."+subjects.BucketRevoked+".")
+			})
+			revoke()
+			weftest.Eventually(t, "the word was lost", func() bool { return l.Dropped() > 0 })
+			l.Drop(nil)
+			l.Break()
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := edgetest.Start(t, edgetest.Config{})
+			e1, e2 := f.Edge(t), f.Edge(t)
+			ann := f.User(t, e1, "ann")
+			laptop := edgetest.SignIn(t, e2.URL, ann.User.Phone, "laptop")
+			phone, lap := edgetest.Connect(t, e1, ann, ""), edgetest.Connect(t, e1, laptop, "")
+			phone.Synced()
+			lap.Synced()
+			tc.cut(e1.Link, func() {
+				if err := api(e2).Logout(t.Context(), laptop.AccessToken); err != nil {
+					t.Fatal(err)
+				}
+			})
+			back := time.Now()
+			if code := lap.Closed(); code != 4403 {
+				t.Errorf("closed with %d, want 4403", code)
+			}
+			if took := time.Since(back); took > time.Second { // some of it until the client comes back
+				t.Errorf("the session of a revoked device ended %v after NATS was back, want within 1 s", took)
+			}
+			if pong := phone.Call("ping", nil); pong.OK() == nil {
+				t.Errorf("the other device: %v", pong)
+			}
+		})
 	}
 }
 
