@@ -37,6 +37,42 @@ type UsersTokenRequest struct {
 	Address string `json:"address,omitempty"` // the client's address, for rates; the edge's to say
 }
 
+// UsersMethodsRequest asks how people sign in here.
+type UsersMethodsRequest struct{}
+
+// UsersMethodsReply tells it.
+type UsersMethodsReply struct {
+	OTP  bool        `json:"otp"` // by a code that is sent to their phone
+	OIDC *OIDCMethod `json:"oidc,omitempty"`
+}
+
+// OIDCMethod is an organisation's OpenID Connect issuer.
+type OIDCMethod struct {
+	Name string `json:"name"` // what people know it as
+}
+
+// UsersOIDCStartRequest begins a sign-in by the organisation's issuer.
+type UsersOIDCStartRequest struct {
+	RedirectURI string `json:"redirect_uri"`      // where people come back to, as the issuer has it registered
+	Address     string `json:"address,omitempty"` // the client's address, for rates; the edge's to say
+}
+
+// UsersOIDCStartReply tells where to send the person. They come back to RedirectURI with State, which the client compares
+// with the one that it keeps, and a code. That is good for ten minutes.
+type UsersOIDCStartReply struct {
+	URL   string `json:"url"`
+	State string `json:"state"`
+}
+
+// UsersOIDCTokenRequest trades what somebody came back with for tokens. The first time it registers the user, who has
+// no phone. The reply is UsersTokenReply.
+type UsersOIDCTokenRequest struct {
+	State   string    `json:"state"`
+	Code    string    `json:"code"`
+	Device  NewDevice `json:"device"`
+	Address string    `json:"address,omitempty"` // the client's address, for rates; the edge's to say
+}
+
 // NewDevice is a device as it presents itself at sign-in.
 type NewDevice struct {
 	Name      string `json:"name"`
@@ -161,10 +197,11 @@ type UsersForgetRequest struct {
 	Contact fabric.UserID `json:"contact"`
 }
 
-// UsersDeleteRequest deletes the user's account. Phone, their own, confirms it.
+// UsersDeleteRequest deletes the user's account. Phone, their own, confirms it; for those who have none, Name does.
 type UsersDeleteRequest struct {
 	User  fabric.UserID `json:"user"`
 	Phone string        `json:"phone"`
+	Name  string        `json:"name,omitempty"`
 }
 
 // UsersVisibleRequest asks whose presence Viewer may see.

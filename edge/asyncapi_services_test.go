@@ -12,6 +12,7 @@ import (
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/oidc/oidctest"
 	"github.com/weft-im/weft/service"
 	"github.com/weft-im/weft/subjects"
 )
@@ -79,6 +80,24 @@ func talkOfServices(t *testing.T, nc *nats.Conn, ann client.Grant, a *edgetest.C
 		t.Errorf("the service gets what is written to it: %v", err)
 	}
 	if _, err := service.CallRaw(t.Context(), nc, subjects.ServicesRemove, contract.ServicesRemoveRequest{Name: "orders"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// signInByIssuer has somebody sign in by an organisation's issuer.
+func signInByIssuer(t *testing.T, nc *nats.Conn, at *oidctest.Issuer, name string) {
+	t.Helper()
+	if _, err := service.CallRaw(t.Context(), nc, subjects.UsersMethods, contract.UsersMethodsRequest{}); err != nil {
+		t.Error(err)
+	}
+	begun, err := service.Call[contract.UsersOIDCStartReply](t.Context(), nc, subjects.UsersOIDCStart, contract.UsersOIDCStartRequest{RedirectURI: oidctest.Redirect})
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, state := at.SignIn(t, begun.URL, name)
+	if _, err := service.CallRaw(t.Context(), nc, subjects.UsersOIDCToken, contract.UsersOIDCTokenRequest{
+		State: state, Code: code, Device: contract.NewDevice{Name: "laptop", Platform: "test"},
+	}); err != nil {
 		t.Error(err)
 	}
 }

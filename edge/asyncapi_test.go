@@ -27,6 +27,8 @@ import (
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/ingest"
 	natsconfig "github.com/weft-im/weft/nats-config"
+	"github.com/weft-im/weft/oidc"
+	"github.com/weft-im/weft/oidc/oidctest"
 	"github.com/weft-im/weft/service"
 	"github.com/weft-im/weft/storage/sqlite"
 	"github.com/weft-im/weft/subjects"
@@ -234,7 +236,12 @@ func (d *asyncapi) pass(m *nats.Msg, addresses map[string]*regexp.Regexp, asked 
 
 func TestTheServerTalksAsTheDocumentSays(t *testing.T) {
 	doc := openAsyncAPI(t)
-	f := edgetest.Start(t, edgetest.Config{Limits: func(l *edge.Limits) { l.TypingPerMin = 1 }, Ingest: &ingest.Config{}})
+	at := oidctest.Start(t, "dora")
+	issuer, err := oidc.New(at.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := edgetest.Start(t, edgetest.Config{Limits: func(l *edge.Limits) { l.TypingPerMin = 1 }, Ingest: &ingest.Config{}, OIDC: issuer})
 	nc := f.NATS.Connect(t)
 	heard := doc.listen(f.NATS.Connect(t))
 	here, there := f.Edge(t), f.Edge(t)
@@ -303,6 +310,7 @@ func TestTheServerTalksAsTheDocumentSays(t *testing.T) {
 	talkOfGroups(t, doc, say, nc, ann, bob, a, b)
 	talkOfPeople(t, nc, ann, bob, f.User(t, here, "cem"))
 	talkOfServices(t, nc, ann, a)
+	signInByIssuer(t, nc, at, "dora")
 	say(a, "watch", fields{"users": []fabric.UserID{bob.User.ID}}) // since he had blocked her
 
 	// what is refused

@@ -25,11 +25,7 @@ func (e *Edge) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/ws", e.accept)
 	mux.HandleFunc("GET /v1/limits", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, r, http.StatusOK, e.cfg.Limits) })
 
-	mux.HandleFunc("POST /v1/auth/otp", e.strange(e.postOTP))
-	mux.HandleFunc("POST /v1/auth/token", e.strange(e.postToken))
-	mux.HandleFunc("POST /v1/auth/refresh", e.strange(e.postRefresh))
-	mux.Handle("POST /v1/auth/logout", e.signedIn(e.postLogout))
-
+	e.authRoutes(mux)
 	e.userRoutes(mux)
 	e.avatarRoutes(mux)
 	mux.Handle("GET /v1/devices", e.signedIn(e.getDevices))
@@ -220,50 +216,11 @@ func (e *Edge) deleteDevice(r *http.Request, c caller) (int, any, error) {
 	return e.revoke(r, c.user, d)
 }
 
-func (e *Edge) postLogout(r *http.Request, c caller) (int, any, error) {
-	return e.revoke(r, c.user, c.device)
-}
-
 func (e *Edge) revoke(r *http.Request, u fabric.UserID, d fabric.DeviceID) (int, any, error) {
 	if _, err := service.CallRaw(r.Context(), e.nc, subjects.UsersRevoke, contract.UsersRevokeRequest{User: u, Device: d}); err != nil {
 		return 0, nil, err
 	}
 	return http.StatusNoContent, nil, nil
-}
-
-func (e *Edge) postOTP(w http.ResponseWriter, r *http.Request) {
-	e.answer(w, r, func(r *http.Request) (int, any, error) {
-		var body struct {
-			Phone string `json:"phone"`
-		}
-		if err := readJSON(r, &body); err != nil {
-			return 0, nil, err
-		}
-		_, reply, err := e.ask(r, subjects.UsersOTP, contract.UsersOTPRequest{Phone: body.Phone, Address: fromOf(r).String()})
-		return http.StatusAccepted, reply, err
-	})
-}
-
-func (e *Edge) postToken(w http.ResponseWriter, r *http.Request) {
-	e.answer(w, r, func(r *http.Request) (int, any, error) {
-		var req contract.UsersTokenRequest
-		if err := readJSON(r, &req); err != nil {
-			return 0, nil, err
-		}
-		req.Address = fromOf(r).String()
-		return e.ask(r, subjects.UsersToken, req)
-	})
-}
-
-func (e *Edge) postRefresh(w http.ResponseWriter, r *http.Request) {
-	e.answer(w, r, func(r *http.Request) (int, any, error) {
-		var req contract.UsersRefreshRequest
-		if err := readJSON(r, &req); err != nil {
-			return 0, nil, err
-		}
-		req.Address = fromOf(r).String()
-		return e.ask(r, subjects.UsersRefresh, req)
-	})
 }
 
 // ask passes a service's reply on as it stands.

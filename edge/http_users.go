@@ -53,15 +53,16 @@ func (e *Edge) patchMe(r *http.Request, c caller) (int, any, error) {
 	})
 }
 
-// deleteMe deletes the caller's account. Their own phone confirms it.
+// deleteMe deletes the caller's account. Their own phone confirms it, or their name where they have none.
 func (e *Edge) deleteMe(r *http.Request, c caller) (int, any, error) {
 	var body struct {
 		Phone string `json:"phone"`
+		Name  string `json:"name"`
 	}
 	if err := readJSON(r, &body); err != nil {
 		return 0, nil, err
 	}
-	return e.done(r, subjects.UsersDelete, contract.UsersDeleteRequest{User: c.user, Phone: body.Phone})
+	return e.done(r, subjects.UsersDelete, contract.UsersDeleteRequest{User: c.user, Phone: body.Phone, Name: body.Name})
 }
 
 func (e *Edge) postLookup(r *http.Request, c caller) (int, any, error) {

@@ -47,6 +47,7 @@ func Find(ctx context.Context, js jetstream.JetStream) (Fabric, error) {
 	var missing MissingError
 	for _, bucket := range []string{
 		subjects.BucketFabric, subjects.BucketEdges, subjects.BucketPresence, subjects.BucketLastSeen, subjects.BucketRevoked,
+		subjects.BucketSignIns,
 	} {
 		if _, err := js.KeyValue(ctx, bucket); errors.Is(err, jetstream.ErrBucketNotFound) {
 			missing = append(missing, "bucket "+bucket)

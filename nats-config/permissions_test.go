@@ -208,7 +208,7 @@ func everySubject(shards int) []try {
 	for shard := range shards {
 		streams = append(streams, subjects.MsgStream(shard), subjects.RcptStream(shard))
 	}
-	for _, b := range []string{subjects.BucketFabric, subjects.BucketPresence, subjects.BucketEdges, subjects.BucketLastSeen, subjects.BucketRevoked} {
+	for _, b := range []string{subjects.BucketFabric, subjects.BucketPresence, subjects.BucketEdges, subjects.BucketLastSeen, subjects.BucketRevoked, subjects.BucketSignIns} {
 		streams = append(streams, subjects.BucketStream(b))
 		add(subjects.KeySubject(b, "x"))
 	}

@@ -204,6 +204,12 @@ func inboxStream(cfg FabricConfig) jetstream.StreamConfig {
 	}
 }
 
+// How long somebody may take at an issuer of OpenID Connect, and what those may fill who never come back.
+const (
+	signInWithin   = 10 * time.Minute
+	maxSignInBytes = 64 << 20
+)
+
 func provisionBuckets(ctx context.Context, js jetstream.JetStream, cfg FabricConfig) error {
 	source, destination := subjects.PresenceRepublish()
 	for _, kc := range []jetstream.KeyValueConfig{
@@ -214,6 +220,7 @@ func provisionBuckets(ctx context.Context, js jetstream.JetStream, cfg FabricCon
 			RePublish: &jetstream.RePublish{Source: source, Destination: destination},
 		},
 		{Bucket: subjects.BucketLastSeen, Description: "when a user was last online"},
+		{Bucket: subjects.BucketSignIns, Description: "sign-ins by OpenID Connect that have begun", TTL: signInWithin, MaxBytes: maxSignInBytes},
 		{Bucket: subjects.BucketRevoked, Description: "devices that were revoked lately", TTL: RevokedFor},
 	} {
 		kc.Storage = jetstream.FileStorage

@@ -10,6 +10,7 @@ import (
 
 	"github.com/weft-im/weft/door"
 	"github.com/weft-im/weft/edge"
+	"github.com/weft-im/weft/oidc"
 	"github.com/weft-im/weft/users"
 )
 
@@ -38,6 +39,8 @@ type Config struct {
 
 	Dev        bool        // see users.Config
 	Codes      users.Rates // of one-time codes; zero values mean the defaults
+	NoCodes    bool        // nobody signs in by phone
+	OIDC       oidc.Config // an organisation's issuer that signs people in; the zero value is none
 	Limits     edge.Limits
 	EditWindow time.Duration // how long after it was written a message may be edited; 0 is history.Config's default
 	Log        *slog.Logger

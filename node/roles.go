@@ -14,6 +14,7 @@ import (
 	"github.com/weft-im/weft/history"
 	"github.com/weft-im/weft/ingest"
 	natsconfig "github.com/weft-im/weft/nats-config"
+	"github.com/weft-im/weft/oidc"
 	"github.com/weft-im/weft/presence"
 	"github.com/weft-im/weft/receipts"
 	"github.com/weft-im/weft/subjects"
@@ -74,7 +75,13 @@ func (n *Node) startUsers(ctx context.Context, f natsconfig.Fabric) error {
 	if err := n.trust(ctx, nc, "users", issuer.Trust); err != nil {
 		return err
 	}
-	r, err := users.New(ctx, nc, n.store, issuer, users.Config{Dev: n.cfg.Dev, Rates: n.cfg.Codes, Shards: f.Shards}, n.log.With("role", "users"), n.registry)
+	cfg := users.Config{Dev: n.cfg.Dev, Rates: n.cfg.Codes, NoCodes: n.cfg.NoCodes, Shards: f.Shards}
+	if n.cfg.OIDC.Issuer != "" {
+		if cfg.OIDC, err = oidc.New(n.cfg.OIDC); err != nil {
+			return err
+		}
+	}
+	r, err := users.New(ctx, nc, n.store, issuer, cfg, n.log.With("role", "users"), n.registry)
 	if err != nil {
 		return err
 	}

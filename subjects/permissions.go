@@ -102,7 +102,7 @@ func edgeWork(p *Permissions, shards int) {
 
 // edgeAsks are the verbs by which edges answer their clients.
 var edgeAsks = []Verb{
-	UsersOTP, UsersToken, UsersRefresh, UsersRevoke, UsersGet, UsersUpdate, UsersLookup, UsersDevices, UsersBlock, UsersBlocks,
+	UsersOTP, UsersToken, UsersMethods, UsersOIDCStart, UsersOIDCToken, UsersRefresh, UsersRevoke, UsersGet, UsersUpdate, UsersLookup, UsersDevices, UsersBlock, UsersBlocks,
 	UsersContacts, UsersForget, UsersVisible, UsersDelete,
 	ChatsOpen, ChatsList, ChatsChannel, ChatsPrefs, ChatsReceipts, ChatsCreate, ChatsGroup, ChatsChange, ChatsMembers, ChatsAdd,
 	ChatsRemove, ChatsRole, ChatsInvite, ChatsInvites, ChatsUninvite, ChatsInvited, ChatsJoin, ChatsAccess, ChatsMemberships,
@@ -116,9 +116,9 @@ func usersWork(p *Permissions, shards int) {
 	for shard := range shards {
 		p.Pub = append(p.Pub, "$JS.API.STREAM.INFO."+MsgStream(shard), "$JS.API.STREAM.PURGE."+MsgStream(shard))
 	}
-	p.readBucket(BucketRevoked, BucketLastSeen)
+	p.readBucket(BucketRevoked, BucketLastSeen, BucketSignIns)
 	p.watchBucket(BucketFabric)
-	p.writeBucket(BucketRevoked, BucketLastSeen)
+	p.writeBucket(BucketRevoked, BucketLastSeen, BucketSignIns)
 	p.audit(RoleUsers)
 }
 

@@ -25,12 +25,16 @@ func (v Verb) String() string { return "weft." + v.Service + "." + v.Name }
 var (
 	UsersOTP     = Verb{ServiceUsers, "otp"}
 	UsersToken   = Verb{ServiceUsers, "token"}
+	UsersMethods = Verb{ServiceUsers, "methods"}
 	UsersRefresh = Verb{ServiceUsers, "refresh"}
 	UsersRevoke  = Verb{ServiceUsers, "revoke"}
 	UsersGet     = Verb{ServiceUsers, "get"}
 	UsersUpdate  = Verb{ServiceUsers, "update"}
 	UsersLookup  = Verb{ServiceUsers, "lookup"}
 	UsersDevices = Verb{ServiceUsers, "devices"}
+
+	UsersOIDCStart = Verb{ServiceUsers, "oidc_start"}
+	UsersOIDCToken = Verb{ServiceUsers, "oidc_token"}
 
 	UsersBlock    = Verb{ServiceUsers, "block"}
 	UsersBlocks   = Verb{ServiceUsers, "blocks"}

@@ -201,8 +201,14 @@ const (
 	BucketPresence = "PRESENCE" // <user>.<edge>: on which edges a user has sessions
 	BucketEdges    = "EDGES"    // <edge>: the edge's lease, which lapses by its TTL
 	BucketLastSeen = "LASTSEEN" // <user>: when they last were online; edge.<edge>: when it last renewed; Unix milliseconds
+	BucketSignIns  = "SIGNINS"  // <state>: sign-ins by OpenID Connect that have begun, for some minutes
 	BucketRevoked  = "REVOKED"  // <user>.<device>: kept for as long as an access token lives
 )
+
+// ValidState reports whether s can be the key of a sign-in that has begun.
+func ValidState(s string) bool {
+	return len(s) >= 20 && len(s) <= 64 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
+}
 
 // KeyClients is the key in BucketFabric of the JWT that says which keys sign access tokens.
 const KeyClients = "clients"

@@ -18,9 +18,14 @@ import (
 // sendWithin is how long whoever sends text messages may take to answer.
 const sendWithin = 5 * time.Second
 
+var errNoCodes = fabric.Errorf(fabric.CodeForbidden, "this server sends no one-time codes: GET /v1/auth/methods tells how to sign in")
+
 // otp answers weft.users.otp. It answers the same whether the phone has a user or not.
 func (r *Role) otp(ctx context.Context, req contract.UsersOTPRequest) (contract.UsersOTPReply, error) {
 	var none contract.UsersOTPReply
+	if r.cfg.NoCodes {
+		return none, errNoCodes
+	}
 	to, err := phone(req.Phone, r.cfg.Dev)
 	if err != nil {
 		return none, err

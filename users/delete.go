@@ -34,8 +34,8 @@ func (r *Role) delete(ctx context.Context, req contract.UsersDeleteRequest) (str
 		return none, fmt.Errorf("user %s: %w", u, err)
 	}
 	if !p.Deleted { // else they have confirmed it, and have no phone any more
-		if typed, err := phone(req.Phone, true); err != nil || typed != p.Phone {
-			return none, fabric.Errorf(fabric.CodeForbidden, "phone: want your own, to confirm that the account is to be deleted")
+		if err := confirmed(p, req); err != nil {
+			return none, err
 		}
 	}
 	if err := r.leaveGroups(ctx, u); err != nil {
@@ -60,6 +60,20 @@ func (r *Role) delete(ctx context.Context, req contract.UsersDeleteRequest) (str
 	r.log.Info("an account was deleted", "user", u)
 	r.audit.Write(audit.Event{What: audit.AccountDeleted, User: u})
 	return none, nil
+}
+
+// confirmed refuses to delete an account whose owner has not typed what is theirs.
+func confirmed(p Profile, req contract.UsersDeleteRequest) error {
+	if p.Phone == "" {
+		if req.Name != p.Name {
+			return fabric.Errorf(fabric.CodeForbidden, "name: want your own, to confirm that the account is to be deleted")
+		}
+		return nil
+	}
+	if typed, err := phone(req.Phone, true); err != nil || typed != p.Phone {
+		return fabric.Errorf(fabric.CodeForbidden, "phone: want your own, to confirm that the account is to be deleted")
+	}
+	return nil
 }
 
 // purgeSelf takes what the user's devices were told out of the log, and waits until the archive has what it had read of

@@ -19,7 +19,7 @@ type Store interface {
 	// Take counts takes at now (Unix milliseconds): all, or none where one of them has no room; over is that one's index,
 	// else -1. It is exact over all processes on the database.
 	Take(ctx context.Context, takes []Take, now int64) (over int, err error)
-	// SignIn adds the device to the user who has the phone, and registers that user first where there is none. Of a user
+	// SignIn adds the device to the user who has the phone or the identity, and registers that user first where there is none. Of a user
 	// with more than most devices it revokes those that were seen longest ago, and names them.
 	SignIn(ctx context.Context, in SignIn, most int) (u fabric.User, revoked []fabric.DeviceID, err error)
 	// Rotate spends a refresh token for the next. See Rotation for its errors.
@@ -81,14 +81,18 @@ var ErrWrongCode = errors.New("wrong one-time code")
 
 // SignIn is a device that signs in.
 type SignIn struct {
-	Phone            string        // E.164
-	NewUser          fabric.UserID // the user's id and name, where the phone is new
+	Phone            string // E.164; "" with an Identity
+	Identity         Identity
+	NewUser          fabric.UserID // the user's id and name, where the phone or identity is new
 	Name             string
 	Device           fabric.Device
 	PublicKey        string // that its access tokens are bound to; may be empty
 	Family, Once     auth.Hash
 	RefreshExpiresAt int64 // Unix milliseconds
 }
+
+// Identity is a person as an OpenID Connect issuer knows them. Such a user has no phone.
+type Identity struct{ Issuer, Subject string }
 
 // Rotation puts the secret Next in the place of Once. Where Once is not the family's current secret, it is one that was
 // spent: the error is ErrSpent and the device is revoked. Only the retry of the attempt that spent it last is let

@@ -39,19 +39,18 @@ func (r *Role) token(ctx context.Context, req contract.UsersTokenRequest) (contr
 
 func (r *Role) signIn(ctx context.Context, req contract.UsersTokenRequest) (contract.UsersTokenReply, error) {
 	var none contract.UsersTokenReply
+	if r.cfg.NoCodes {
+		return none, errNoCodes
+	}
 	from, err := phone(req.Phone, r.cfg.Dev)
 	if err != nil {
 		return none, err
 	}
 	if err := errors.Join(
-		text("name", req.Name, maxNameBytes), text("device.name", req.Device.Name, maxDeviceBytes),
-		text("device.platform", req.Device.Platform, maxPlatformBytes), text("code", req.Code, maxCodeBytes),
+		text("name", req.Name, maxNameBytes), checkDevice(req.Device), text("code", req.Code, maxCodeBytes),
 		text("address", req.Address, maxAddressBytes),
 	); err != nil {
 		return none, err
-	}
-	if req.Device.PublicKey != "" && !nkeys.IsValidPublicUserKey(req.Device.PublicKey) {
-		return none, fabric.Errorf(fabric.CodeBadRequest, "device.public_key: want the public half of a user nkey (U…)")
 	}
 	if err := r.admitTry(ctx, req.Address); err != nil {
 		return none, err
@@ -68,27 +67,18 @@ func (r *Role) signIn(ctx context.Context, req contract.UsersTokenRequest) (cont
 	if name == "" {
 		name = from
 	}
-	refresh := auth.NewRefreshToken()
-	in := SignIn{
-		Phone: from, NewUser: fabric.NewUserID(), Name: name,
-		Device: fabric.Device{
-			ID: fabric.NewDeviceID(), Name: req.Device.Name, Platform: req.Device.Platform,
-			CreatedAt: fabric.Millis(now), SeenAt: fabric.Millis(now),
-		},
-		PublicKey: req.Device.PublicKey, RefreshExpiresAt: fabric.Millis(now.Add(auth.RefreshLife)),
+	return r.enter(ctx, SignIn{Phone: from, Name: name}, req.Device)
+}
+
+// checkDevice checks how a device presents itself.
+func checkDevice(d contract.NewDevice) error {
+	if err := errors.Join(text("device.name", d.Name, maxDeviceBytes), text("device.platform", d.Platform, maxPlatformBytes)); err != nil {
+		return err
 	}
-	in.Family, in.Once = refresh.Hashes()
-	user, revoked, err := r.store.SignIn(ctx, in, r.cfg.Devices)
-	if err != nil {
-		return none, fmt.Errorf("sign in: %w", err)
+	if d.PublicKey != "" && !nkeys.IsValidPublicUserKey(d.PublicKey) {
+		return fabric.Errorf(fabric.CodeBadRequest, "device.public_key: want the public half of a user nkey (U…)")
 	}
-	for _, d := range revoked {
-		if err := r.tellRevoked(ctx, user.ID, d); err != nil {
-			return none, err
-		}
-		r.audit.Write(audit.Event{What: audit.DeviceRevoked, User: user.ID, Device: d, Detail: "the user has too many"})
-	}
-	return r.grant(Holder{User: user, Device: in.Device, PublicKey: in.PublicKey}, refresh)
+	return nil
 }
 
 // refresh answers weft.users.refresh.

@@ -21,6 +21,7 @@ import (
 	"github.com/weft-im/weft/audit"
 	"github.com/weft-im/weft/auth"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/oidc"
 	"github.com/weft-im/weft/rates"
 	"github.com/weft-im/weft/service"
 	"github.com/weft-im/weft/subjects"
@@ -31,6 +32,8 @@ type Config struct {
 	// Dev tells codes in the reply instead of sending them, takes any phone number that is possible rather than only
 	// those of assigned ranges, and has no rates on asking for codes. It is for machines that nobody else can reach.
 	Dev         bool
+	OIDC        *oidc.Client // an organisation's issuer that signs people in; nil for none
+	NoCodes     bool         // nobody signs in by phone
 	Rates       Rates
 	Shards      int // of the fabric; default 1
 	Devices     int // most devices of one user; default 16
@@ -76,6 +79,7 @@ type Role struct {
 	js      jetstream.JetStream
 	issuer  *auth.Issuer
 	revoked jetstream.KeyValue
+	pending jetstream.KeyValue // sign-ins that have begun
 	seen    jetstream.KeyValue
 	cfg     Config
 	log     *slog.Logger
@@ -111,6 +115,9 @@ func New(ctx context.Context, nc *nats.Conn, store Store, issuer *auth.Issuer, c
 	if r.revoked, err = js.KeyValue(ctx, subjects.BucketRevoked); err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", subjects.BucketRevoked, err)
 	}
+	if r.pending, err = js.KeyValue(ctx, subjects.BucketSignIns); err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", subjects.BucketSignIns, err)
+	}
 	if r.seen, err = js.KeyValue(ctx, subjects.BucketLastSeen); err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", subjects.BucketLastSeen, err)
 	}
@@ -132,6 +139,9 @@ func (r *Role) Run(ctx context.Context) error {
 			return errors.Join(
 				service.Handle(h, subjects.UsersOTP, r.otp),
 				service.Handle(h, subjects.UsersToken, r.token),
+				service.Handle(h, subjects.UsersMethods, r.methods),
+				service.Handle(h, subjects.UsersOIDCStart, r.oidcStart),
+				service.Handle(h, subjects.UsersOIDCToken, r.oidcToken),
 				service.Handle(h, subjects.UsersRefresh, r.refresh),
 				service.Handle(h, subjects.UsersRevoke, r.revoke),
 				service.Handle(h, subjects.UsersGet, r.get),

@@ -10,7 +10,6 @@ import (
 
 	"github.com/weft-im/weft/door"
 	"github.com/weft-im/weft/edge"
-	"github.com/weft-im/weft/users"
 )
 
 // postgresFlags say where a PostgreSQL is. Its URL mostly has a password in it: no message of ours shows it.
@@ -69,25 +68,6 @@ func (f doorFlags) door(listen string) (door.Config, error) {
 		c.TLS.Cache = f.ACMECache
 	}
 	return c, nil
-}
-
-// signInFlags say how often strangers may ask to be signed in.
-type signInFlags struct {
-	CodesPerPhone   int `name:"codes-per-phone" env:"WEFT_CODES_PER_PHONE" default:"5" help:"One-time codes sent to one phone in an hour."`
-	CodesPerAddress int `name:"codes-per-address" env:"WEFT_CODES_PER_ADDRESS" default:"60" help:"One-time codes that one address may ask for in an hour."`
-	Codes           int `name:"codes" env:"WEFT_CODES" default:"100000" help:"One-time codes sent in an hour, in all: what a flood may cost at most."`
-	TriesPerAddress int `name:"tries-per-address" env:"WEFT_TRIES_PER_ADDRESS" default:"600" help:"Sign-ins that one address may try in an hour."`
-}
-
-func (f signInFlags) codes() (users.Rates, error) {
-	for name, n := range map[string]int{
-		"codes-per-phone": f.CodesPerPhone, "codes-per-address": f.CodesPerAddress, "codes": f.Codes, "tries-per-address": f.TriesPerAddress,
-	} {
-		if n < 1 {
-			return users.Rates{}, fmt.Errorf("--%s: want 1 or more, got %d", name, n)
-		}
-	}
-	return users.Rates{CodesPerPhone: f.CodesPerPhone, CodesPerAddress: f.CodesPerAddress, Codes: f.Codes, TriesPerAddress: f.TriesPerAddress}, nil
 }
 
 // limitFlags are the limits of a client that operators set.

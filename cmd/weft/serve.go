@@ -57,19 +57,19 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	codes, err := c.codes()
-	if err != nil {
-		return err
-	}
 	limits, err := c.limits()
 	if err != nil {
 		return err
 	}
-	n, err := node.Start(ctx, node.Config{
+	cfg := node.Config{
 		Roles: roles, NATS: node.External{URLs: c.NATS, Creds: c.Creds}, Keys: c.Keys, Postgres: url,
 		Door: door, OpsListen: c.OpsListen,
-		Shards: c.Shards, Replicas: c.Replicas, Window: c.Window, Dev: c.Dev == "on", Codes: codes, Limits: limits, EditWindow: c.EditWindow, Log: log,
-	})
+		Shards: c.Shards, Replicas: c.Replicas, Window: c.Window, Dev: c.Dev == "on", Limits: limits, EditWindow: c.EditWindow, Log: log,
+	}
+	if err := c.signIn(&cfg); err != nil {
+		return err
+	}
+	n, err := node.Start(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -45,18 +45,18 @@ func (c *upCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	codes, err := c.codes()
-	if err != nil {
-		return err
-	}
 	limits, err := c.limits()
 	if err != nil {
 		return err
 	}
-	n, err := node.Start(ctx, node.Config{
+	cfg := node.Config{
 		Data: c.Data, Door: door, NATSListen: c.NATSListen, OpsListen: c.OpsListen, Postgres: url,
-		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Codes: codes, Limits: limits, EditWindow: c.EditWindow, Log: log,
-	})
+		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Limits: limits, EditWindow: c.EditWindow, Log: log,
+	}
+	if err := c.signIn(&cfg); err != nil {
+		return err
+	}
+	n, err := node.Start(ctx, cfg)
 	if err != nil {
 		return err
 	}

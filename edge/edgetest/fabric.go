@@ -21,6 +21,7 @@ import (
 	"github.com/weft-im/weft/history"
 	"github.com/weft-im/weft/ingest"
 	natsconfig "github.com/weft-im/weft/nats-config"
+	"github.com/weft-im/weft/oidc"
 	"github.com/weft-im/weft/presence"
 	"github.com/weft-im/weft/receipts"
 	"github.com/weft-im/weft/storage/enginetest"
@@ -40,6 +41,7 @@ type Config struct {
 
 	Receipts receipts.Config
 	Ingest   *ingest.Config // nil has no internal services
+	OIDC     *oidc.Client   // an issuer that signs people in; nil has none
 }
 
 // Fabric is everything but edges.
@@ -67,7 +69,7 @@ func Start(t testing.TB, cfg Config) *Fabric {
 	log, reg, shards := weftest.Logger(t), prometheus.NewRegistry(), f.NATS.Fabric.Shards
 	h, err := history.New(f.NATS.ConnectAs(t, subjects.RoleHistory), f.Store, shards, history.Config{}, log, reg)
 	run(t, err, func(ctx context.Context) error { return h.Run(ctx) }, func() <-chan struct{} { return h.Ready() })
-	u, err := users.New(t.Context(), f.NATS.ConnectAs(t, subjects.RoleUsers), f.Store, f.keys.Issuer(), users.Config{Dev: true, Shards: shards}, log, reg)
+	u, err := users.New(t.Context(), f.NATS.ConnectAs(t, subjects.RoleUsers), f.Store, f.keys.Issuer(), users.Config{Dev: true, OIDC: cfg.OIDC, Shards: shards}, log, reg)
 	run(t, err, func(ctx context.Context) error { return u.Run(ctx) }, func() <-chan struct{} { return u.Ready() })
 	c, err := chats.New(f.NATS.ConnectAs(t, subjects.RoleChats), f.Store, shards, chats.Config{}, log, reg)
 	run(t, err, func(ctx context.Context) error { return c.Run(ctx) }, func() <-chan struct{} { return c.Ready() })

@@ -155,6 +155,7 @@ func (s *DB) Erase(ctx context.Context, u fabric.UserID, at int64) (devices []fa
 			may_group = 'none', deleted_at = coalesce(deleted_at, $3) WHERE id = $1`, u, users.DeletedName, at)
 		b.Queue(`DELETE FROM codes WHERE phone = $1`, phone)
 		for _, query := range []string{
+			`DELETE FROM identities WHERE user_id = $1`,
 			`DELETE FROM contacts WHERE user_id = $1`,
 			`DELETE FROM contacts WHERE contact_id = $1`,
 			`DELETE FROM blocks WHERE user_id = $1`,

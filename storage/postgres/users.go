@@ -54,12 +54,13 @@ func (s *DB) TryCode(ctx context.Context, phone string, h auth.Hash, now int64, 
 // SignIn implements users.Store.
 func (s *DB) SignIn(ctx context.Context, in users.SignIn, most int) (u fabric.User, revoked []fabric.DeviceID, err error) {
 	err = s.do(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `INSERT INTO users (id, phone, name, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (phone) DO NOTHING`,
-			in.NewUser, in.Phone, in.Name, in.Device.CreatedAt); err != nil {
+		id, err := enter(ctx, tx, in)
+		if err != nil {
 			return err
 		}
 		// Devices of one user sign in one after the other: two at once would not count each other.
-		if err := tx.QueryRow(ctx, `SELECT id, name, phone FROM users WHERE phone = $1 FOR NO KEY UPDATE`, in.Phone).
+		if err := tx.QueryRow(ctx, `SELECT u.id, u.name, CASE WHEN u.phone LIKE '+%' THEN u.phone ELSE '' END FROM users u
+			WHERE u.id = $1 FOR NO KEY UPDATE`, id).
 			Scan(&u.ID, &u.Name, &u.Phone); err != nil {
 			return fmt.Errorf("read user: %w", err)
 		}
@@ -73,6 +74,34 @@ func (s *DB) SignIn(ctx context.Context, in users.SignIn, most int) (u fabric.Us
 		return err
 	})
 	return u, revoked, err
+}
+
+// enter returns the user with the phone or the identity, who is made first where there is none.
+func enter(ctx context.Context, tx pgx.Tx, in users.SignIn) (id fabric.UserID, err error) {
+	if in.Phone != "" {
+		if _, err := tx.Exec(ctx, `INSERT INTO users (id, phone, name, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (phone) DO NOTHING`,
+			in.NewUser, in.Phone, in.Name, in.Device.CreatedAt); err != nil {
+			return "", err
+		}
+		if err := tx.QueryRow(ctx, `SELECT id FROM users WHERE phone = $1`, in.Phone).Scan(&id); err != nil {
+			return "", fmt.Errorf("read user: %w", err)
+		}
+		return id, nil
+	}
+	// Two devices that come with a new identity at once wait for each other here, and one of them finds the other's user.
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))`, in.Identity.Issuer, in.Identity.Subject); err != nil {
+		return "", fmt.Errorf("lock identity: %w", err)
+	}
+	err = tx.QueryRow(ctx, `SELECT user_id FROM identities WHERE issuer = $1 AND subject = $2`, in.Identity.Issuer, in.Identity.Subject).Scan(&id)
+	if err == nil || !errors.Is(err, pgx.ErrNoRows) {
+		return id, err
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO users (id, phone, name, created_at) VALUES ($1, 'oidc ' || $1::text, $2, $3)`, // no phone is like that
+		in.NewUser, in.Name, in.Device.CreatedAt); err != nil {
+		return "", err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO identities (issuer, subject, user_id) VALUES ($1, $2, $3)`, in.Identity.Issuer, in.Identity.Subject, in.NewUser)
+	return in.NewUser, err
 }
 
 // tooMany revokes those devices of u past the most that were seen longest ago, but never the new one.
@@ -100,7 +129,7 @@ func (s *DB) Rotate(ctx context.Context, r users.Rotation) (users.Holder, error)
 		var once, spent []byte
 		var attempt string
 		var expires int64
-		err := tx.QueryRow(ctx, `SELECT u.id, u.name, u.phone, d.id, d.name, d.platform, d.created_at, d.public_key,
+		err := tx.QueryRow(ctx, `SELECT u.id, u.name, CASE WHEN u.phone LIKE '+%' THEN u.phone ELSE '' END, d.id, d.name, d.platform, d.created_at, d.public_key,
 				d.refresh_once, d.refresh_spent, d.refresh_attempt, d.refresh_expires
 			FROM devices d JOIN users u ON u.id = d.user_id
 			WHERE d.refresh_family = $1 AND d.revoked_at IS NULL FOR NO KEY UPDATE OF d`, r.Family[:]).

@@ -163,6 +163,7 @@ func (s *DB) Erase(ctx context.Context, u fabric.UserID, at int64) (devices []fa
 		}
 		for _, query := range []string{
 			`UPDATE devices SET name = '', platform = '', public_key = '', revoked_at = coalesce(revoked_at, seen_at) WHERE user_id = ?1`,
+			`DELETE FROM identities WHERE user_id = ?1`,
 			`DELETE FROM contacts WHERE user_id = ?1`,
 			`DELETE FROM contacts WHERE contact_id = ?1`,
 			`DELETE FROM blocks WHERE user_id = ?1`,

@@ -54,11 +54,12 @@ func (s *DB) TryCode(ctx context.Context, phone string, h auth.Hash, now int64, 
 // SignIn implements users.Store.
 func (s *DB) SignIn(ctx context.Context, in users.SignIn, most int) (u fabric.User, revoked []fabric.DeviceID, err error) {
 	err = s.write.do(ctx, func(t tx) error {
-		if _, err := t.exec(ctx, `INSERT INTO users (id, phone, name, created_at) VALUES (?, ?, ?, ?) ON CONFLICT (phone) DO NOTHING`,
-			string(in.NewUser), in.Phone, in.Name, in.Device.CreatedAt); err != nil {
+		id, err := enter(ctx, t, in)
+		if err != nil {
 			return err
 		}
-		if err := t.QueryRowContext(ctx, `SELECT id, name, phone FROM users WHERE phone = ?`, in.Phone).Scan(&u.ID, &u.Name, &u.Phone); err != nil {
+		if err := t.QueryRowContext(ctx, `SELECT u.id, u.name, CASE WHEN u.phone LIKE '+%' THEN u.phone ELSE '' END FROM users u WHERE u.id = ?`, id).
+			Scan(&u.ID, &u.Name, &u.Phone); err != nil {
 			return fmt.Errorf("read user: %w", err)
 		}
 		if _, err := t.exec(ctx, `INSERT INTO devices (id, user_id, name, platform, public_key, created_at, seen_at,
@@ -71,6 +72,34 @@ func (s *DB) SignIn(ctx context.Context, in users.SignIn, most int) (u fabric.Us
 		return err
 	})
 	return u, revoked, err
+}
+
+// enter returns the user with the phone or the identity, who is made first where there is none.
+func enter(ctx context.Context, t tx, in users.SignIn) (id string, err error) {
+	phone := in.Phone
+	if phone == "" {
+		err := t.QueryRowContext(ctx, `SELECT user_id FROM identities WHERE issuer = ? AND subject = ?`, in.Identity.Issuer, in.Identity.Subject).Scan(&id)
+		if err == nil {
+			return id, nil
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return "", fmt.Errorf("read identity: %w", err)
+		}
+		phone = "oidc " + string(in.NewUser) // no phone is like that
+	}
+	if _, err := t.exec(ctx, `INSERT INTO users (id, phone, name, created_at) VALUES (?, ?, ?, ?) ON CONFLICT (phone) DO NOTHING`,
+		string(in.NewUser), phone, in.Name, in.Device.CreatedAt); err != nil {
+		return "", err
+	}
+	if in.Phone == "" {
+		_, err := t.exec(ctx, `INSERT INTO identities (issuer, subject, user_id) VALUES (?, ?, ?)`,
+			in.Identity.Issuer, in.Identity.Subject, string(in.NewUser))
+		return string(in.NewUser), err
+	}
+	if err := t.QueryRowContext(ctx, `SELECT id FROM users WHERE phone = ?`, phone).Scan(&id); err != nil {
+		return "", fmt.Errorf("read user: %w", err)
+	}
+	return id, nil
 }
 
 // tooMany revokes those devices of u past the most that were seen longest ago, but never the new one.
@@ -108,7 +137,7 @@ func (s *DB) Rotate(ctx context.Context, r users.Rotation) (users.Holder, error)
 		var once, spent []byte
 		var attempt string
 		var expires int64
-		err := t.QueryRowContext(ctx, `SELECT u.id, u.name, u.phone, d.id, d.name, d.platform, d.created_at, d.public_key,
+		err := t.QueryRowContext(ctx, `SELECT u.id, u.name, CASE WHEN u.phone LIKE '+%' THEN u.phone ELSE '' END, d.id, d.name, d.platform, d.created_at, d.public_key,
 				d.refresh_once, d.refresh_spent, d.refresh_attempt, d.refresh_expires
 			FROM devices d JOIN users u ON u.id = d.user_id
 			WHERE d.refresh_family = ? AND d.revoked_at IS NULL`, r.Family[:]).

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 	}{
 		{"Codes", testCodes},
 		{"CodeIsSpentOnce", testCodeIsSpentOnce},
+		{"Identities", testIdentities},
 		{"Take", testTake},
 		{"TakeAtOnce", testTakeAtOnce},
 		{"SignIn", testSignIn},
