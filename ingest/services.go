@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -25,7 +23,6 @@ import (
 // Bounds of what operators say of a service, in bytes.
 const (
 	maxTitleBytes = 100
-	maxURLBytes   = 2000
 )
 
 // register serves the verbs about services. NATS lets only operators ask them.
@@ -170,21 +167,10 @@ func (s Service) check() error {
 	case s.Credential != "" && !nkeys.IsValidPublicUserKey(s.Credential):
 		return fabric.Errorf(fabric.CodeBadRequest, "credential: want a public user key (U…)")
 	}
-	return checkURL(s.Webhook)
-}
-
-// checkURL refuses a webhook that can't be posted to. Plain http is for this machine only: what is posted is private.
-func checkURL(text string) error {
-	if text == "" {
+	if s.Webhook == "" {
 		return nil
 	}
-	u, err := url.Parse(text)
-	good := err == nil && len(text) <= maxURLBytes && u.Host != "" && u.User == nil && u.Fragment == "" &&
-		(u.Scheme == "https" || u.Scheme == "http" && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname()))
-	if !good {
-		return fabric.Errorf(fabric.CodeBadRequest, "webhook: want an https URL of up to %d bytes, without user or fragment (http for localhost)", maxURLBytes)
-	}
-	return nil
+	return webhook.CheckURL(s.Webhook)
 }
 
 // countProcesses counts those of the role, each of which takes its share of what services send: so that all together let

@@ -40,11 +40,15 @@ type Config struct {
 	Dev        bool        // see users.Config
 	Codes      users.Rates // of one-time codes; zero values mean the defaults
 	NoCodes    bool        // nobody signs in by phone
+	SendCodes  Webhook     // takes one-time codes; the zero value leaves that to whoever answers on otp.send
 	OIDC       oidc.Config // an organisation's issuer that signs people in; the zero value is none
 	Limits     edge.Limits
 	EditWindow time.Duration // how long after it was written a message may be edited; 0 is history.Config's default
 	Log        *slog.Logger
 }
+
+// Webhook is somebody's HTTP server, and the secret that signs what it is posted.
+type Webhook struct{ URL, Secret string }
 
 // External is a NATS server or cluster that somebody else runs.
 type External struct {
@@ -64,10 +68,11 @@ const (
 	Presence Role = "presence"
 	Receipts Role = "receipts"
 	Ingest   Role = "ingest"
+	OTP      Role = "otp" // only where there is a webhook for it
 )
 
 // Roles returns all roles.
-func Roles() []Role { return []Role{Edge, Users, Chats, History, Presence, Receipts, Ingest} }
+func Roles() []Role { return []Role{Edge, Users, Chats, History, Presence, Receipts, Ingest, OTP} }
 
 // ParseRoles reads names of roles, each once; none are all.
 func ParseRoles(names []string) ([]Role, error) {
@@ -112,8 +117,11 @@ func (c Config) sql() (roles []Role) {
 
 // complete fills in defaults, and refuses what does not go together. Errors name the flags of cmd/weft.
 func (c Config) complete() (Config, error) {
-	if len(c.Roles) == 0 {
+	switch {
+	case len(c.Roles) == 0 || len(c.Roles) == len(Roles()):
 		c.Roles = Roles()
+	case c.has(OTP) && c.SendCodes.URL == "":
+		return c, errors.New("--otp-webhook is missing: where the role otp posts one-time codes")
 	}
 	external := c.NATS.URLs != ""
 	switch {

@@ -15,6 +15,7 @@ import (
 	"github.com/weft-im/weft/ingest"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/oidc"
+	"github.com/weft-im/weft/otp"
 	"github.com/weft-im/weft/presence"
 	"github.com/weft-im/weft/receipts"
 	"github.com/weft-im/weft/subjects"
@@ -37,7 +38,7 @@ func (n *Node) startRoles(ctx context.Context, f natsconfig.Fabric) (err error) 
 		start func(context.Context, natsconfig.Fabric) error
 	}{
 		{History, n.startHistory}, {Users, n.startUsers}, {Chats, n.startChats},
-		{Ingest, n.startIngest}, {Receipts, n.startReceipts}, {Presence, n.startPresence}, {Edge, n.startEdge},
+		{Ingest, n.startIngest}, {OTP, n.startOTP}, {Receipts, n.startReceipts}, {Presence, n.startPresence}, {Edge, n.startEdge},
 	} {
 		if !n.cfg.has(r.role) {
 			continue
@@ -112,6 +113,22 @@ func (n *Node) startIngest(_ context.Context, f natsconfig.Fabric) error {
 		return err
 	}
 	n.add("ingest", r.Run, r.Ready())
+	return nil
+}
+
+func (n *Node) startOTP(context.Context, natsconfig.Fabric) error {
+	if n.cfg.SendCodes.URL == "" {
+		return nil
+	}
+	nc, err := n.connect(subjects.RoleOTP)
+	if err != nil {
+		return err
+	}
+	r, err := otp.New(nc, n.cfg.SendCodes.URL, n.cfg.SendCodes.Secret, n.log.With("role", "otp"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("otp", r.Run, r.Ready())
 	return nil
 }
 

@@ -21,6 +21,7 @@ import (
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/node"
 	"github.com/weft-im/weft/subjects"
+	"github.com/weft-im/weft/webhook"
 	"github.com/weft-im/weft/weftest"
 )
 
@@ -256,6 +257,9 @@ func TestEachRoleAlone(t *testing.T) {
 		}
 		if r == node.Users || r == node.Chats || r == node.History || r == node.Ingest {
 			cfg.Postgres = url
+		}
+		if r == node.OTP {
+			cfg.SendCodes = node.Webhook{URL: "http://127.0.0.1:1/", Secret: webhook.NewSecret()}
 		}
 		t.Run(string(r), func(t *testing.T) { up(t, cfg) })
 	}

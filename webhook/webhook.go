@@ -14,10 +14,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/weft-im/weft/fabric"
 )
 
 // Within bounds one post.
@@ -58,8 +61,8 @@ type Poster struct {
 
 // New returns a poster for a URL.
 func New(target, secret string) (*Poster, error) {
-	if _, err := url.Parse(target); err != nil {
-		return nil, errors.New("webhook: the URL can't be read")
+	if err := CheckURL(target); err != nil {
+		return nil, err
 	}
 	sign, err := standardwebhooks.NewWebhook(secret)
 	if err != nil {
@@ -71,6 +74,20 @@ func New(target, secret string) (*Poster, error) {
 		Transport: transport, Timeout: Within,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// maxURLBytes bounds a receiver's URL.
+const maxURLBytes = 2000
+
+// CheckURL refuses a receiver that can't be posted to. Plain http is for this machine only: what is posted is private.
+func CheckURL(text string) error {
+	u, err := url.Parse(text)
+	good := err == nil && len(text) <= maxURLBytes && u.Host != "" && u.User == nil && u.Fragment == "" &&
+		(u.Scheme == "https" || u.Scheme == "http" && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname()))
+	if !good {
+		return fabric.Errorf(fabric.CodeBadRequest, "webhook: want an https URL of up to %d bytes, without user or fragment (http for localhost)", maxURLBytes)
+	}
+	return nil
 }
 
 // Close lets go of idle connections.

@@ -12,7 +12,7 @@ import (
 
 // serveCmd's flags are all that a process of several needs of its surroundings.
 type serveCmd struct {
-	Roles string `env:"WEFT_ROLES" help:"What this process does, some of edge, users, chats, history, presence, receipts and ingest; all without it." placeholder:"ROLE,…"`
+	Roles string `env:"WEFT_ROLES" help:"What this process does, some of edge, users, chats, history, presence, receipts, ingest and otp; all without it." placeholder:"ROLE,…"`
 	NATS  string `name:"nats" env:"WEFT_NATS" help:"The NATS servers on which the fabric's processes meet, with JetStream." placeholder:"URL,…"`
 	Creds string `env:"WEFT_CREDS" help:"Credentials for NATS." placeholder:"FILE"`
 	Keys  string `env:"WEFT_KEYS" help:"Folder of the fabric's keys, the same for all processes: keys/ in a data folder of weft up, or made by weft auth init." placeholder:"DIR"`

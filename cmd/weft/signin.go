@@ -19,6 +19,9 @@ type signInFlags struct {
 	TriesPerAddress int  `name:"tries-per-address" env:"WEFT_TRIES_PER_ADDRESS" default:"600" help:"Sign-ins that one address may try in an hour."`
 	Codes           bool `env:"WEFT_CODES" default:"true" negatable:"" help:"Sign people in by codes that are sent to their phones; --no-codes where an issuer does it."`
 
+	OTPWebhook    string `name:"otp-webhook" env:"WEFT_OTP_WEBHOOK" help:"Post one-time codes there, signed (Standard Webhooks), for whoever sends text messages. Without it a service of yours answers on the subject otp.send." placeholder:"URL"`
+	OTPSecretFile string `name:"otp-webhook-secret-file" env:"WEFT_OTP_WEBHOOK_SECRET_FILE" help:"File that has the secret that signs them: whsec_ and 24 to 64 bytes in base64." placeholder:"FILE"`
+
 	OIDCIssuer     string `name:"oidc-issuer" env:"WEFT_OIDC_ISSUER" help:"An organisation's OpenID Connect issuer that signs people in." placeholder:"URL"`
 	OIDCName       string `name:"oidc-name" env:"WEFT_OIDC_NAME" help:"What people know it as." placeholder:"NAME"`
 	OIDCClientID   string `name:"oidc-client-id" env:"WEFT_OIDC_CLIENT_ID" help:"What it knows this server as." placeholder:"ID"`
@@ -36,6 +39,16 @@ func (f signInFlags) signIn(to *node.Config) error {
 	}
 	to.Codes = users.Rates{CodesPerPhone: f.CodesPerPhone, CodesPerAddress: f.CodesPerAddress, Codes: f.CodesInAll, TriesPerAddress: f.TriesPerAddress}
 	to.NoCodes = !f.Codes
+	if f.OTPWebhook != "" {
+		if f.OTPSecretFile == "" {
+			return errors.New("--otp-webhook-secret-file is missing: the secret that signs what --otp-webhook is posted")
+		}
+		secret, err := os.ReadFile(f.OTPSecretFile)
+		if err != nil {
+			return fmt.Errorf("--otp-webhook-secret-file: %w", err)
+		}
+		to.SendCodes = node.Webhook{URL: f.OTPWebhook, Secret: strings.TrimSpace(string(secret))}
+	}
 	if f.OIDCIssuer == "" {
 		if to.NoCodes {
 			return errors.New("--no-codes leaves nobody a way in: name an --oidc-issuer")
