@@ -201,7 +201,7 @@ const (
 	BucketPresence = "PRESENCE" // <user>.<edge>: on which edges a user has sessions
 	BucketEdges    = "EDGES"    // <edge>: the edge's lease, which lapses by its TTL
 	BucketLastSeen = "LASTSEEN" // <user>: when they last were online; edge.<edge>: when it last renewed; Unix milliseconds
-	BucketSignIns  = "SIGNINS"  // <state>: sign-ins by OpenID Connect that have begun, for some minutes
+	BucketSignIns  = "SIGN_INS" // <state>: sign-ins by OpenID Connect that have begun, for some minutes
 	BucketRevoked  = "REVOKED"  // <user>.<device>: kept for as long as an access token lives
 )
 
