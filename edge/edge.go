@@ -38,6 +38,8 @@ type Config struct {
 	RevokedFor time.Duration // how long a revoked device's tokens could still be good
 	Limits     Limits
 	Web        http.Handler // serves what is not the API; nil serves nothing
+
+	Now func() time.Time // by which it is told how long NATS was away; time.Now where nil
 }
 
 func (c Config) validate() error {

@@ -3,6 +3,7 @@ package edge_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
+	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/weftest"
 )
@@ -187,6 +189,41 @@ func TestRevokedWhileAnEdgeWasCutOff(t *testing.T) {
 			}
 			if pong := phone.Call("ping", nil); pong.OK() == nil {
 				t.Errorf("the other device: %v", pong)
+			}
+		})
+	}
+}
+
+// After an absence in which a revocation may have come and been forgotten, nobody's session goes on: who may comes back.
+func TestAnEdgeThatWasAwayForLongEndsItsSessions(t *testing.T) {
+	for _, tc := range []struct {
+		away time.Duration
+		ends bool
+	}{{natsconfig.RevokedFor/2 - time.Minute, false}, {natsconfig.RevokedFor, true}} {
+		t.Run(tc.away.String(), func(t *testing.T) {
+			// The clock is looked at as NATS goes, and as it is back.
+			var looks atomic.Int64
+			f := edgetest.Start(t, edgetest.Config{Now: func() time.Time {
+				return time.Now().Add(time.Duration(looks.Add(1)-1) * tc.away)
+			}})
+			e := f.Edge(t)
+			ann := f.User(t, e, "ann")
+			c := edgetest.Connect(t, e, ann, "")
+			_, cursor := c.Synced()
+			resyncs := e.Counter(t, "weft_edge_resyncs_total")
+			e.Link.Break()
+			if tc.ends {
+				if code := c.Closed(); code != 1012 {
+					t.Errorf("closed with %d, want 1012", code)
+				}
+				edgetest.Connect(t, e, ann, cursor).Synced()
+				return
+			}
+			weftest.Eventually(t, "the edge has read what it missed", func() bool {
+				return e.Counter(t, "weft_edge_resyncs_total") > resyncs
+			})
+			if pong := c.Call("ping", nil); pong.OK() == nil {
+				t.Errorf("the session: %v", pong)
 			}
 		})
 	}

@@ -26,7 +26,10 @@ type resync struct {
 	busy atomic.Bool // cursors wait
 	wake chan struct{}
 
+	clock func() time.Time
+
 	mu      sync.Mutex
+	since   time.Time         // when NATS went away; zero while it is here
 	from    fabric.Position   // where to read from; nil when nothing is due
 	history []fabric.Position // seen, a second apart, oldest first
 }
@@ -36,17 +39,17 @@ const remembered = 5
 
 func (r *resync) init(e *Edge) {
 	r.edge, r.wake = e, make(chan struct{}, 1)
+	if r.clock = e.cfg.Now; r.clock == nil {
+		r.clock = time.Now
+	}
 	e.nc.SetDisconnectErrHandler(func(_ *nats.Conn, err error) {
 		if e.ctx.Err() != nil {
 			return // the edge is over
 		}
 		e.log.Warn("NATS is away", "err", err)
-		r.lost(r.now())
+		r.left(r.clock())
 	})
-	e.nc.SetReconnectHandler(func(*nats.Conn) {
-		e.revoked.reconnected()
-		r.kick()
-	})
+	e.nc.SetReconnectHandler(func(*nats.Conn) { r.back(r.clock()) })
 	e.nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		e.log.Error("NATS reports", "err", err)
 		if errors.Is(err, nats.ErrSlowConsumer) {
@@ -54,6 +57,27 @@ func (r *resync) init(e *Edge) {
 			r.kick()
 		}
 	})
+}
+
+// left notes that NATS went away, back that it is here again. Wall time counts: a machine that slept was away as well.
+func (r *resync) left(at time.Time) {
+	r.mu.Lock()
+	if r.since.IsZero() {
+		r.since = at.Round(0)
+	}
+	r.mu.Unlock()
+	r.lost(r.now())
+}
+
+func (r *resync) back(at time.Time) {
+	r.mu.Lock()
+	since := r.since
+	r.since = time.Time{}
+	r.mu.Unlock()
+	if !since.IsZero() {
+		r.edge.revoked.reconnected(at.Round(0).Sub(since))
+	}
+	r.kick()
 }
 
 // now is what was seen up to this moment: everything before it came, in order.

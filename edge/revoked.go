@@ -79,8 +79,17 @@ func (r *revoked) run(ctx context.Context) {
 	}
 }
 
-// reconnected has the bucket read again.
-func (r *revoked) reconnected() {
+// reconnected has the bucket read again, which keeps a revocation for as long as a token could be good. Whoever was
+// revoked early in a longer absence is not in it any more: so all sessions end then, and those that may say hello again
+// do. Half of the time counts as longer, since it takes a while to notice that a connection is dead.
+func (r *revoked) reconnected(away time.Duration) {
+	if away > r.edge.cfg.RevokedFor/2 {
+		list := r.edge.everySession()
+		r.edge.log.Warn("NATS was away for longer than revocations are surely known: all sessions begin anew", "away", away, "sessions", len(list))
+		for _, s := range list {
+			s.close(closeRestart, "this server was cut off: come back")
+		}
+	}
 	select {
 	case r.again <- struct{}{}:
 	default: // it will be anyway

@@ -52,11 +52,19 @@ func (n *Node) connect(role subjects.Role) (*nats.Conn, error) {
 	return nc, nil
 }
 
+// How soon a connection that breaks without a sign is noticed: after three of these. NATS's own two minutes would leave an
+// edge deaf for six, to revocations too.
+const (
+	pingEvery       = 10 * time.Second
+	pingsUnanswered = 2
+)
+
 // dial connects as a role: by the credentials that the configuration names for all, or else by the role's own.
 func (n *Node) dial(role subjects.Role, opts ...nats.Option) (*nats.Conn, error) {
 	opts = append([]nats.Option{
 		nats.Name("weft " + string(role)), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond),
 		nats.CustomInboxPrefix(subjects.InboxPrefix(role)),
+		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsUnanswered),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			n.log.Error("NATS reports", "role", role, "err", err)
 		}),

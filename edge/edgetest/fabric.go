@@ -37,7 +37,8 @@ type Config struct {
 	On     *weftest.NATS // a server that is there, with a fabric on it; nil starts one
 	Lease  time.Duration // of the edges
 	Limits func(*edge.Limits)
-	Read   time.Duration // how long an edge's server reads a request; 0 is for ever
+	Read   time.Duration    // how long an edge's server reads a request; 0 is for ever
+	Now    func() time.Time // the edges' clock for how long NATS was away
 
 	Receipts receipts.Config
 	Ingest   *ingest.Config // nil has no internal services
@@ -149,7 +150,7 @@ func (f *Fabric) EdgeAt(t testing.TB, server *weftest.NATS) *Edge {
 	}
 	ed, err := edge.New(t.Context(), nc, f.keys.Verifier(), "edge.test", edge.Config{
 		ID: e.ID, FabricID: f.NATS.Fabric.ID, Shards: f.NATS.Fabric.Shards, Lease: f.cfg.Lease,
-		RevokedFor: natsconfig.RevokedFor, Limits: limits,
+		RevokedFor: natsconfig.RevokedFor, Limits: limits, Now: f.cfg.Now,
 	}, weftest.Logger(t), e.Metrics)
 	if err != nil {
 		t.Fatal(err)
