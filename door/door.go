@@ -33,6 +33,11 @@ type Config struct {
 	// Origins are those whose pages may use the server besides its own, as in https://chat.example. "*" are all.
 	Origins []string
 
+	// Local takes requests for this machine's own names only (localhost, an IP address) and for those of Origins. Dev mode
+	// lets anyone in who asks from this machine; a page elsewhere whose name was made to point here is not to be one of
+	// them (DNS rebinding).
+	Local bool
+
 	// Of TCP connections: from one address that is no trusted proxy, and in all. 0 is the default.
 	PerAddress int // default 20,000
 	InAll      int // default 1,000,000

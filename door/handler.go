@@ -3,6 +3,7 @@ package door
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -54,6 +55,10 @@ func (d *Door) Handler(next http.Handler) http.Handler {
 		if d.TLSConfig() != nil {
 			h.Set("Strict-Transport-Security", hsts)
 		}
+		if d.cfg.Local && !d.local(r.Host) {
+			refuse(w, http.StatusMisdirectedRequest, "in dev mode this server is for its own machine, by the name localhost or an address: --dev off, or name https://"+clip(r.Host)+" by --origins")
+			return
+		}
 		origin := r.Header.Get("Origin")
 		foreign := origin != "" && !sameOrigin(origin, r.Host)
 		if foreign {
@@ -61,7 +66,7 @@ func (d *Door) Handler(next http.Handler) http.Handler {
 			allowed := slices.Contains(d.cfg.Origins, "*") || slices.Contains(d.cfg.Origins, origin)
 			switch {
 			case !allowed && (r.Method == http.MethodOptions || strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || r.Method != http.MethodGet && r.Method != http.MethodHead):
-				forbidden(w, "pages of origin "+clip(origin)+" may not use this server")
+				refuse(w, http.StatusForbidden, "pages of origin "+clip(origin)+" may not use this server")
 				return
 			case allowed:
 				h.Set("Access-Control-Allow-Origin", origin)
@@ -94,21 +99,35 @@ func clip(s string) string {
 	return s
 }
 
-// forbidden answers as the rest of the API does (RFC 9457).
-func forbidden(w http.ResponseWriter, detail string) {
+// local reports whether a request's host is a name of this machine's that no stranger can give an address to, or one of
+// the origins that are allowed.
+func (d *Door) local(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.Trim(name, "[]"))
+	if _, err := netip.ParseAddr(name); err == nil || name == "localhost" || strings.HasSuffix(name, ".localhost") { // RFC 6761, 6.3
+		return true
+	}
+	return slices.ContainsFunc(d.cfg.Origins, func(o string) bool { return sameOrigin(o, host) })
+}
+
+// refuse answers as the rest of the API does (RFC 9457).
+func refuse(w http.ResponseWriter, status int, detail string) {
 	body, err := json.Marshal(struct {
 		Type   string `json:"type"`
 		Title  string `json:"title"`
 		Status int    `json:"status"`
 		Code   string `json:"code"`
 		Detail string `json:"detail"`
-	}{"about:blank", http.StatusText(http.StatusForbidden), http.StatusForbidden, "forbidden", detail})
+	}{"about:blank", http.StatusText(status), status, "forbidden", detail})
 	if err != nil {
-		http.Error(w, http.StatusText(http.StatusForbidden), http.StatusForbidden)
+		http.Error(w, http.StatusText(status), status)
 		return
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusForbidden)
+	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that is gone is no error of ours
 }

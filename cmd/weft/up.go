@@ -45,6 +45,7 @@ func (c *upCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	door.Local = dev && c.loopback()
 	limits, err := c.limits()
 	if err != nil {
 		return err
@@ -87,10 +88,15 @@ func (c *upCmd) dev() (bool, error) {
 	if c.Dev != "auto" {
 		return c.Dev == "on", nil
 	}
-	host, _, err := net.SplitHostPort(c.Listen)
-	if err != nil {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return false, fmt.Errorf("--listen %q: want host:port", c.Listen)
 	}
+	return c.loopback(), nil
+}
+
+// loopback reports whether only this machine can reach the address for clients.
+func (c *upCmd) loopback() bool {
+	host, _, err := net.SplitHostPort(c.Listen)
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback(), nil
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
