@@ -116,10 +116,11 @@ func (v *Channel) Hide(seq uint64) {
 	delete(v.changes, seq)
 }
 
-// Star marks a message as fabric.ChangeStarred tells.
+// Star marks a message as fabric.ChangeStarred tells. That comes by another channel than the message's own, so a resume may
+// bring it after the deletion that ended the star.
 func (v *Channel) Star(seq uint64, on bool) Touched {
 	m := v.at(seq)
-	if m == nil {
+	if m == nil || m.Kind == fabric.MsgDeleted {
 		return Touched{}
 	}
 	m.Starred = on

@@ -190,6 +190,18 @@ func TestStarsHidingAndDisappearing(t *testing.T) {
 	mustShow(t, v, l.history(ann)[4])
 }
 
+// A resume brings what happened in a channel, and what the user noted of it, by two channels.
+func TestAStarThatIsToldAfterItsMessageWasDeleted(t *testing.T) {
+	var l log
+	v := view.New(ann)
+	v.Apply(l.add(bob, "text", `{"text":"one"}`))
+	v.Apply(l.add(bob, "delete", `{"seq":1}`))
+	if got := v.Star(1, true); got != (view.Touched{}) {
+		t.Errorf("a star on what is deleted touches %+v", got)
+	}
+	mustShow(t, v, l.history(ann)...)
+}
+
 func TestReactionsOfWhoIsNotNamedAreAskedForAgain(t *testing.T) {
 	named := make([]fabric.UserID, 20)
 	for i := range named {

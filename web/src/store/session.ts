@@ -185,7 +185,9 @@ export class Session {
         this.threads.get(change.channel)?.update(change.seq ?? 0, () => null);
         break;
       case "starred":
-        this.threads.get(change.channel)?.update(change.seq ?? 0, (m) => ({ ...m, starred: change.on ?? false }));
+        this.threads.get(change.channel)?.update(change.seq ?? 0, (m) =>
+          m.kind === "deleted" ? m : { ...m, starred: change.on ?? false }, // a resume may tell of a star after its end
+        );
         break;
       case "profile":
         void this.loadSelf();
