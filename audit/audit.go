@@ -65,6 +65,7 @@ type Event struct {
 const (
 	mostPending = 4096
 	ackWithin   = 10 * time.Second
+	drainWithin = 5 * time.Second
 )
 
 // Bounds of what strangers can have written: whoever is refused a thousand times a second is known after the first
@@ -151,6 +152,13 @@ func (l *Log) Flush(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("audit: %d events wait for the stream: %w", l.js.PublishAsyncPending(), ctx.Err())
 	}
+}
+
+// Drain is Flush for a role that ends: also where ctx has ended already it waits, for 5 s at most.
+func (l *Log) Drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
+	defer cancel()
+	return l.Flush(ctx)
 }
 
 // Phone returns what an event may show of a phone number: its beginning, its length and its last two digits.

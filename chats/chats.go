@@ -129,7 +129,7 @@ func (r *Role) Run(ctx context.Context) error {
 	}()
 	err := service.Serve(serveCtx, r.nc, subjects.ServiceChats, "channels: opening, groups, lists, receipts", r.cfg.Concurrency, r.log, r.ready, r.register)
 	stop()
-	return errors.Join(err, <-ended)
+	return errors.Join(err, <-ended, r.audit.Drain(ctx))
 }
 
 func (r *Role) register(h *service.Host) error {

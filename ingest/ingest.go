@@ -173,9 +173,7 @@ func (r *Role) Run(ctx context.Context) error {
 	r.stop()
 	r.endHooks()
 	r.wg.Wait()
-	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-	defer cancel()
-	return errors.Join(err, r.audit.Flush(flush), r.publisher.Close(), r.reader.Close())
+	return errors.Join(err, r.audit.Drain(ctx), r.publisher.Close(), r.reader.Close())
 }
 
 // tend does what is due now and then until the role ends.

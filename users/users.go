@@ -134,7 +134,7 @@ func (r *Role) Ready() <-chan struct{} { return r.ready }
 
 // Run serves until ctx ends; then it finishes what is at work.
 func (r *Role) Run(ctx context.Context) error {
-	return service.Serve(ctx, r.nc, subjects.ServiceUsers, "people: sign-in, tokens, devices, profiles", r.cfg.Concurrency, r.log, r.ready,
+	err := service.Serve(ctx, r.nc, subjects.ServiceUsers, "people: sign-in, tokens, devices, profiles", r.cfg.Concurrency, r.log, r.ready,
 		func(h *service.Host) error {
 			return errors.Join(
 				service.Handle(h, subjects.UsersOTP, r.otp),
@@ -156,6 +156,7 @@ func (r *Role) Run(ctx context.Context) error {
 				service.Handle(h, subjects.UsersDelete, r.delete),
 			)
 		})
+	return errors.Join(err, r.audit.Drain(ctx))
 }
 
 // tellRevoked lets every edge know that a device is revoked.

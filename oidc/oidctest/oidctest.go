@@ -3,6 +3,7 @@ package oidctest
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -50,7 +51,7 @@ func Start(t testing.TB, names ...string) *Issuer {
 	}
 	i.Config = oidc.Config{Issuer: i.URL, Name: "Weavers", ClientID: fmt.Sprintf("weft%d", clients.Add(1)), ClientSecret: "secret"}
 	storage.RegisterClients(storage.WebClient(i.Config.ClientID, i.Config.ClientSecret, Redirect))
-	server := &http.Server{Handler: exampleop.SetupServer(i.URL, storage.NewStorage(i.people), nil, false)} //nolint:gosec // a test's
+	server := &http.Server{Handler: exampleop.SetupServer(i.URL, storage.NewStorage(i.people), slog.New(slog.DiscardHandler), false)} //nolint:gosec // a test's
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
