@@ -44,6 +44,7 @@ const (
 	ServiceRemoved What = "service_removed"
 	KeyRotated     What = "key_rotated"
 	EdgeDrained    What = "edge_drained"
+	StreamsChanged What = "streams_changed" // made, or brought to other settings
 )
 
 // Event is one thing that happened. Only What must be there; Write fills in At.
@@ -54,6 +55,7 @@ type Event struct {
 	Device  fabric.DeviceID  `json:"device,omitempty"`
 	Address string           `json:"address,omitempty"` // the client's, without port
 	Service string           `json:"service,omitempty"`
+	Edge    string           `json:"edge,omitempty"`
 	Other   fabric.UserID    `json:"other,omitempty"` // to whom it was done
 	Channel fabric.ChannelID `json:"channel,omitempty"`
 	Op      string           `json:"op,omitempty"`   // the op, call or verb that was refused

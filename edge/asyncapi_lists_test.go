@@ -44,6 +44,9 @@ func TestTheDocumentListsWhatThereIs(t *testing.T) {
 	for _, m := range found(t, "../subjects/services.go", `Verb\{Service(\w+), "(\w+)"\}`) {
 		served = append(served, "weft."+strings.ToLower(m[1])+"."+m[2])
 	}
+	for _, name := range firsts(found(t, "../subjects/services.go", `return edgeVerb\(edge, "(\w+)"\)`)) {
+		served = append(served, "weft.edge.{edge}."+name)
+	}
 	inCases := func(n ast.Node) bool { _, ok := n.(*ast.CaseClause); return ok }
 	for _, same := range []struct {
 		what              string

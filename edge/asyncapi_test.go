@@ -343,10 +343,9 @@ func TestTheServerTalksAsTheDocumentSays(t *testing.T) {
 		}
 	}
 
-	// the end
-	if err := there.Stop(); err != nil {
-		t.Error(err)
-	}
+	// what operators ask; the last is the end of an edge
+	operate(t, nc, there, ann, bob, f.User(t, here, "eve"))
+	<-there.Done()
 	b.Event("bye")
 	a.Await("bob's end", func(o edgetest.Object) bool {
 		return o.Event() == "presence" && o["online"] == false && o["last_seen"] != nil

@@ -40,12 +40,15 @@ type Config struct {
 	Web        http.Handler // serves what is not the API; nil serves nothing
 
 	Now func() time.Time // by which it is told how long NATS was away; time.Now where nil
+
+	// StayDrained has Run stay, not ready, when an operator had the edge drain. Otherwise it ends with ErrDrained.
+	StayDrained bool
 }
 
 func (c Config) validate() error {
 	switch {
-	case c.ID == "" || c.FabricID == "":
-		return errors.New("an edge needs an id and its fabric's")
+	case !subjects.ValidEdge(c.ID) || c.FabricID == "":
+		return fmt.Errorf("an edge needs an id and its fabric's, got %q and %q", c.ID, c.FabricID)
 	case c.Shards < 1 || c.Shards > fabric.MaxShards:
 		return fmt.Errorf("shards: want 1 to %d, got %d", fabric.MaxShards, c.Shards)
 	case c.Lease < time.Second || c.RevokedFor < time.Minute:
@@ -97,6 +100,11 @@ type Edge struct {
 	sessions map[uint64]*Session // every connection, signed in or not
 	numbers  uint64
 	ready    atomic.Bool
+	begun    int64       // Unix milliseconds
+	drained  atomic.Bool // nothing can be asked of it any more
+
+	drainOnce  sync.Once
+	drainAsked chan struct{} // closed by drainOnce: an operator wants it to drain
 
 	// ctx ends when the edge has drained; wg are the goroutines that end with it or by themselves.
 	ctx    context.Context
@@ -126,6 +134,8 @@ func New(ctx context.Context, nc *nats.Conn, verifier *auth.Verifier, addr strin
 		resumes:  make(chan struct{}, resumesAtOnce),
 		sessions: make(map[uint64]*Session),
 		exports:  newExports(),
+
+		begun: fabric.Millis(time.Now()), drainAsked: make(chan struct{}),
 	}
 	if e.callers, err = newCallers(&e.cfg.Limits); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
@@ -182,8 +192,13 @@ func (e *Edge) connect(ctx context.Context, js jetstream.JetStream) (err error) 
 	return nil
 }
 
-// Run works until ctx ends, then drains: every client is told bye, every write in flight is answered.
+// Run works until ctx ends or an operator asks for it, then drains: every client is told bye, every write in flight is
+// answered. Where an operator asked, it ends with ErrDrained, or stays until ctx ends (Config.StayDrained).
 func (e *Edge) Run(ctx context.Context) error {
+	control, err := e.control()
+	if err != nil {
+		return err
+	}
 	e.lot.start(func(err error) { e.log.Error("idle sessions are no longer woken", "err", err) })
 	e.wg.Go(func() { e.live.run(e.ctx) })
 	e.wg.Go(func() { e.receipts.run(e.ctx) })
@@ -192,14 +207,27 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.wg.Go(func() { e.beat(e.ctx) })
 	e.wg.Go(func() { e.resync.run(e.ctx) })
 	e.ready.Store(true)
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-e.drainAsked:
+	}
 	e.ready.Store(false)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	err := e.drain(drain)
+	err = e.drain(drain)
+	e.drained.Store(true)
 	e.stop()
 	e.wg.Wait()
-	return errors.Join(err, e.audit.Flush(drain), e.lot.stop(), e.publisher.Close(), e.reader.Close())
+	err = errors.Join(err, e.audit.Flush(drain), e.lot.stop(), e.publisher.Close(), e.reader.Close())
+	if ctx.Err() != nil {
+		return errors.Join(err, control.Stop())
+	}
+	e.log.Warn("this edge has drained", "stays", e.cfg.StayDrained, "err", err)
+	if !e.cfg.StayDrained {
+		return errors.Join(ErrDrained, control.Stop())
+	}
+	<-ctx.Done()
+	return control.Stop()
 }
 
 // Ready reports whether the edge takes clients: it runs, and NATS is connected.

@@ -44,7 +44,23 @@ func (e *Edge) Handler() http.Handler {
 	if e.cfg.Web != nil {
 		mux.Handle("/", e.cfg.Web)
 	}
-	return mux
+	return e.unlessDrained(mux)
+}
+
+// unlessDrained has clients that keep a connection go elsewhere once the edge drains, and serves nothing when it has.
+func (e *Edge) unlessDrained(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-e.drainAsked:
+			w.Header().Set("Connection", "close")
+		default:
+		}
+		if e.drained.Load() {
+			problem(w, fabric.Errorf(fabric.CodeUnavailable, "this server has gone down: try again"))
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // caller is who makes a signed-in request.

@@ -307,6 +307,11 @@ func TestWhatNobodyMayDo(t *testing.T) {
 		{"say which keys sign tokens", try{false, subjects.KeySubject(subjects.BucketFabric, subjects.KeyClients)}, []subjects.Role{subjects.RoleProvision}},
 		{"change accounts", try{false, "$SYS.REQ.CLAIMS.UPDATE"}, nil},
 		{"write to a self channel", try{false, subjects.Log(fabric.Self(a), 0)}, []subjects.Role{subjects.RoleUsers, subjects.RoleChats, subjects.RoleHistory}},
+		{"sign a user out", try{false, subjects.UsersSignOut.String()}, nil},
+		{"delete a user", try{false, subjects.UsersErase.String()}, nil},
+		{"look for users", try{false, subjects.UsersFind.String()}, nil},
+		{"see who is connected", try{false, subjects.EdgeSessions("e1").String()}, nil},
+		{"drain an edge", try{false, subjects.EdgeDrain("e1").String()}, nil},
 		{"answer for users", try{true, subjects.UsersToken.String()}, []subjects.Role{subjects.RoleUsers}},
 	} {
 		for _, role := range subjects.Roles() {

@@ -79,6 +79,9 @@ func (n *Node) dial(role subjects.Role, opts ...nats.Option) (*nats.Conn, error)
 		}
 		opts = append(opts, nats.UserJWTAndSeed(token, string(seed)))
 	}
+	if n.nats == nil && n.cfg.NATS.CA != "" {
+		opts = append(opts, nats.RootCAs(n.cfg.NATS.CA))
+	}
 	nc, err := nats.Connect(n.natsURLs(), opts...)
 	if err != nil {
 		return nil, fmt.Errorf("connect %s to NATS at %s: %w", role, n.natsHosts(), err)

@@ -37,14 +37,15 @@ type Config struct {
 	Replicas int
 	Window   time.Duration
 
-	Dev        bool        // see users.Config
-	Codes      users.Rates // of one-time codes; zero values mean the defaults
-	NoCodes    bool        // nobody signs in by phone
-	SendCodes  Webhook     // takes one-time codes; the zero value leaves that to whoever answers on otp.send
-	OIDC       oidc.Config // an organisation's issuer that signs people in; the zero value is none
-	Limits     edge.Limits
-	EditWindow time.Duration // how long after it was written a message may be edited; 0 is history.Config's default
-	Log        *slog.Logger
+	Dev         bool        // see users.Config
+	Codes       users.Rates // of one-time codes; zero values mean the defaults
+	NoCodes     bool        // nobody signs in by phone
+	SendCodes   Webhook     // takes one-time codes; the zero value leaves that to whoever answers on otp.send
+	OIDC        oidc.Config // an organisation's issuer that signs people in; the zero value is none
+	Limits      edge.Limits
+	StayDrained bool          // an edge that an operator has drained stays, not ready, instead of ending the process
+	EditWindow  time.Duration // how long after it was written a message may be edited; 0 is history.Config's default
+	Log         *slog.Logger
 }
 
 // Webhook is somebody's HTTP server, and the secret that signs what it is posted.
@@ -54,6 +55,7 @@ type Webhook struct{ URL, Secret string }
 type External struct {
 	URLs  string // of its servers, separated by commas
 	Creds string // a credentials file; "" where the URLs say who connects, or nobody asks
+	CA    string // certificates that the servers' TLS is checked by; "" for the system's
 }
 
 // Role is a part of the fabric's work that a process does.

@@ -173,7 +173,7 @@ func (n *Node) startEdge(ctx context.Context, f natsconfig.Fabric) error {
 		// New with every start: what an earlier process left in the buckets is not this one's.
 		ID:       "e" + strconv.FormatInt(fabric.Millis(time.Now()), 36) + strings.ToLower(rand.Text()[:5]),
 		FabricID: f.ID, Shards: f.Shards, Lease: natsconfig.EdgeLease, RevokedFor: natsconfig.RevokedFor,
-		Limits: limits, Web: web.Handler(),
+		Limits: limits, Web: web.Handler(), StayDrained: n.cfg.StayDrained,
 	}, n.log.With("role", "edge"), n.registry)
 	if err != nil {
 		return err

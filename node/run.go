@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/subjects"
 )
 
@@ -27,7 +28,11 @@ func (n *Node) Run(ctx context.Context) error {
 		ended, stops = append(ended, end), append(stops, stop)
 		go func() {
 			err := r.run(roleCtx)
-			if err != nil || roleCtx.Err() == nil {
+			switch {
+			case errors.Is(err, edge.ErrDrained):
+				err = nil
+				cancel(nil)
+			case err != nil || roleCtx.Err() == nil:
 				cancel(fmt.Errorf("role %s ended: %w", r.name, err))
 			}
 			end <- err

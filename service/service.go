@@ -35,8 +35,13 @@ type Host struct {
 }
 
 // New registers a service on nc. Stop it to end it; concurrency bounds the requests at work.
-func New(nc *nats.Conn, name, description string, concurrency int, log *slog.Logger) (*Host, error) {
-	svc, err := micro.AddService(nc, micro.Config{Name: name, Version: Version, Description: description})
+// Each more is a pair of metadata that discovery shows.
+func New(nc *nats.Conn, name, description string, concurrency int, log *slog.Logger, more ...[2]string) (*Host, error) {
+	cfg := micro.Config{Name: name, Version: Version, Description: description, Metadata: make(map[string]string)}
+	for _, m := range more {
+		cfg.Metadata[m[0]] = m[1]
+	}
+	svc, err := micro.AddService(nc, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("register service %s: %w", name, err)
 	}

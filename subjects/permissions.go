@@ -195,6 +195,7 @@ func provisionWork(p *Permissions, _ int) {
 	}
 	p.Pub = append(p.Pub, "$JS.API.INFO")
 	p.writeBucket(BucketFabric)
+	p.audit(RoleProvision)
 }
 
 // A service's permissions end at its own name: it can't be another one, and no chat's subject is among them.

@@ -43,6 +43,12 @@ var (
 	UsersVisible  = Verb{ServiceUsers, "visible"}
 	UsersDelete   = Verb{ServiceUsers, "delete"}
 
+	// Which only operators may ask.
+	UsersFind    = Verb{ServiceUsers, "find"}
+	UsersShow    = Verb{ServiceUsers, "show"}
+	UsersSignOut = Verb{ServiceUsers, "sign_out"}
+	UsersErase   = Verb{ServiceUsers, "erase"}
+
 	ChatsOpen        = Verb{ServiceChats, "open"}
 	ChatsList        = Verb{ServiceChats, "list"}
 	ChatsChannel     = Verb{ServiceChats, "channel"}
@@ -75,6 +81,18 @@ var (
 	HistoryPins    = Verb{ServiceHistory, "pins"}
 	HistorySearch  = Verb{ServiceHistory, "search"}
 )
+
+// EdgeStatus, EdgeSessions and EdgeDrain are the verbs that operators ask of one edge, by its id.
+func EdgeStatus(edge string) Verb   { return edgeVerb(edge, "status") }
+func EdgeSessions(edge string) Verb { return edgeVerb(edge, "sessions") }
+func EdgeDrain(edge string) Verb    { return edgeVerb(edge, "drain") }
+
+func edgeVerb(edge, name string) Verb { return Verb{ServiceEdge + "." + edge, name} }
+
+// ValidEdge reports whether id can be an edge's.
+func ValidEdge(id string) bool {
+	return id != "" && len(id) <= 64 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
 
 // SendOTP is where the users role asks whoever sends text messages to send a one-time code.
 const SendOTP = "otp.send"

@@ -38,28 +38,36 @@ func (r *Role) delete(ctx context.Context, req contract.UsersDeleteRequest) (str
 			return none, err
 		}
 	}
-	if err := r.leaveGroups(ctx, u); err != nil {
+	if err := r.eraseAll(ctx, u); err != nil {
 		return none, err
 	}
+	r.audit.Write(audit.Event{What: audit.AccountDeleted, User: u})
+	return none, nil
+}
+
+// eraseAll takes a user away, whoever asked for it.
+func (r *Role) eraseAll(ctx context.Context, u fabric.UserID) error {
+	if err := r.leaveGroups(ctx, u); err != nil {
+		return err
+	}
 	if err := r.purgeSelf(ctx, u); err != nil {
-		return none, err
+		return err
 	}
 	devices, err := r.store.Erase(ctx, u, fabric.Millis(r.cfg.Now()))
 	if err != nil {
-		return none, fmt.Errorf("erase %s: %w", u, err)
+		return fmt.Errorf("erase %s: %w", u, err)
 	}
 	for _, d := range devices {
 		if _, err := r.revoked.PutString(ctx, subjects.Revoked(u, d), subjects.RevokedDeleted); err != nil {
-			return none, fmt.Errorf("tell that device %s of %s is revoked: %w", d, u, err)
+			return fmt.Errorf("tell that device %s of %s is revoked: %w", d, u, err)
 		}
 	}
 	// Edges write no last seen for the sessions that end now.
 	if err := r.seen.Purge(ctx, string(u)); err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
-		return none, fmt.Errorf("when %s was last seen: %w", u, err)
+		return fmt.Errorf("when %s was last seen: %w", u, err)
 	}
 	r.log.Info("an account was deleted", "user", u)
-	r.audit.Write(audit.Event{What: audit.AccountDeleted, User: u})
-	return none, nil
+	return nil
 }
 
 // confirmed refuses to delete an account whose owner has not typed what is theirs.

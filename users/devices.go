@@ -27,13 +27,17 @@ func (r *Role) devices(ctx context.Context, req contract.UsersDevicesRequest) (c
 // revoke answers weft.users.revoke. First the database, so that no new token is given, then the bucket, which ends the
 // sessions: asking again does both again, so that a failure between them is mended.
 func (r *Role) revoke(ctx context.Context, req contract.UsersRevokeRequest) (struct{}, error) {
-	err := r.store.Revoke(ctx, req.User, req.Device, fabric.Millis(r.cfg.Now()))
-	if err != nil {
-		return struct{}{}, fmt.Errorf("revoke device %s of %s: %w", req.Device, req.User, err)
-	}
-	if err := r.tellRevoked(ctx, req.User, req.Device); err != nil {
+	if err := r.end(ctx, req.User, req.Device); err != nil {
 		return struct{}{}, err
 	}
 	r.audit.Write(audit.Event{What: audit.DeviceRevoked, User: req.User, Device: req.Device})
 	return struct{}{}, nil
+}
+
+// end ends a device's tokens and sessions.
+func (r *Role) end(ctx context.Context, u fabric.UserID, d fabric.DeviceID) error {
+	if err := r.store.Revoke(ctx, u, d, fabric.Millis(r.cfg.Now())); err != nil {
+		return fmt.Errorf("revoke device %s of %s: %w", d, u, err)
+	}
+	return r.tellRevoked(ctx, u, d)
 }

@@ -59,6 +59,10 @@ type Store interface {
 	// blocked the viewer.
 	Visible(ctx context.Context, viewer fabric.UserID, users []fabric.UserID) ([]fabric.UserID, error)
 
+	// Accounts returns the accounts that are looked for, newest first: by id, which begins with the time. Phones are whole.
+	Accounts(ctx context.Context, f Find) ([]contract.Account, error)
+	// Counts returns how many of what a user has; of who is not there, none.
+	Counts(ctx context.Context, u fabric.UserID) (Counts, error)
 	// Devices returns a user's devices that are not revoked, oldest first.
 	Devices(ctx context.Context, u fabric.UserID) ([]fabric.Device, error)
 }

@@ -154,6 +154,10 @@ func (r *Role) Run(ctx context.Context) error {
 				service.Handle(h, subjects.UsersForget, r.forget),
 				service.Handle(h, subjects.UsersVisible, r.visible),
 				service.Handle(h, subjects.UsersDelete, r.delete),
+				service.Handle(h, subjects.UsersFind, r.find),
+				service.Handle(h, subjects.UsersShow, r.show),
+				service.Handle(h, subjects.UsersSignOut, r.signOut),
+				service.Handle(h, subjects.UsersErase, r.erase),
 			)
 		})
 	return errors.Join(err, r.audit.Drain(ctx))

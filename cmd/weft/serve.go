@@ -14,7 +14,8 @@ import (
 type serveCmd struct {
 	Roles string `env:"WEFT_ROLES" help:"What this process does, some of edge, users, chats, history, presence, receipts, ingest and otp; all without it." placeholder:"ROLE,…"`
 	NATS  string `name:"nats" env:"WEFT_NATS" help:"The NATS servers on which the fabric's processes meet, with JetStream." placeholder:"URL,…"`
-	Creds string `env:"WEFT_CREDS" help:"Credentials for NATS." placeholder:"FILE"`
+	CA    string `name:"tls-ca" env:"WEFT_NATS_CA" help:"Certificates that the NATS servers' TLS is checked by, where the system does not know them." placeholder:"FILE"`
+	Creds string `env:"WEFT_CREDS" help:"Credentials for NATS, of all roles; each role's own in --keys without it." placeholder:"FILE"`
 	Keys  string `env:"WEFT_KEYS" help:"Folder of the fabric's keys, the same for all processes: keys/ in a data folder of weft up, or made by weft auth init." placeholder:"DIR"`
 
 	Listen    string `env:"WEFT_LISTEN" default:"127.0.0.1:8080" help:"Address for clients, where the process is an edge; port 0 picks a free one."`
@@ -62,7 +63,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	cfg := node.Config{
-		Roles: roles, NATS: node.External{URLs: c.NATS, Creds: c.Creds}, Keys: c.Keys, Postgres: url,
+		Roles: roles, NATS: node.External{URLs: c.NATS, Creds: c.Creds, CA: c.CA}, Keys: c.Keys, Postgres: url,
 		Door: door, OpsListen: c.OpsListen,
 		Shards: c.Shards, Replicas: c.Replicas, Window: c.Window, Dev: c.Dev == "on", Limits: limits, EditWindow: c.EditWindow, Log: log,
 	}

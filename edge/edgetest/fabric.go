@@ -4,6 +4,7 @@ package edgetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"sync/atomic"
@@ -39,6 +40,8 @@ type Config struct {
 	Limits func(*edge.Limits)
 	Read   time.Duration    // how long an edge's server reads a request; 0 is for ever
 	Now    func() time.Time // the edges' clock for how long NATS was away
+
+	StayDrained bool // see edge.Config
 
 	Receipts receipts.Config
 	Ingest   *ingest.Config // nil has no internal services
@@ -150,7 +153,7 @@ func (f *Fabric) EdgeAt(t testing.TB, server *weftest.NATS) *Edge {
 	}
 	ed, err := edge.New(t.Context(), nc, f.keys.Verifier(), "edge.test", edge.Config{
 		ID: e.ID, FabricID: f.NATS.Fabric.ID, Shards: f.NATS.Fabric.Shards, Lease: f.cfg.Lease,
-		RevokedFor: natsconfig.RevokedFor, Limits: limits, Now: f.cfg.Now,
+		RevokedFor: natsconfig.RevokedFor, Limits: limits, Now: f.cfg.Now, StayDrained: f.cfg.StayDrained,
 	}, weftest.Logger(t), e.Metrics)
 	if err != nil {
 		t.Fatal(err)
@@ -182,8 +185,16 @@ func (f *Fabric) EdgeAt(t testing.TB, server *weftest.NATS) *Edge {
 func (e *Edge) Stop() error {
 	e.stop()
 	<-e.done
+	if errors.Is(e.err, edge.ErrDrained) {
+		return nil
+	}
 	return e.err
 }
+
+// Done is closed when the edge has ended; then Ended is how.
+func (e *Edge) Done() <-chan struct{} { return e.done }
+
+func (e *Edge) Ended() error { return e.err }
 
 // Counter returns the value of a counter or gauge of the edge's, summed over its labels.
 func (e *Edge) Counter(t testing.TB, name string) float64 {

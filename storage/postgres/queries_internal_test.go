@@ -100,6 +100,7 @@ var asked = map[string]string{
 	"queryBlocked":      `u(1), u(8)`,
 	"queryReadReceipts": `u(1)`,
 	"queryMayAdd":       `us(1, 100), u(8)`,
+	"queryCounts":       `u(100)`,
 }
 
 // inOrder are the queries whose order an index has: a sort would read all before it gives the first.

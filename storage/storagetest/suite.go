@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 		{"Privacy", testPrivacy},
 		{"ReadReceipts", testReadReceipts},
 		{"Erase", testErase},
+		{"Accounts", testAccounts},
 		{"Services", testServices},
 		{"ServiceSends", testServiceSends},
 		{"OpenDirect", testOpenDirect},
