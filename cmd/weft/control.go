@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weft-im/weft/audit"
 	"github.com/weft-im/weft/auth"
@@ -120,12 +118,5 @@ func (f controlFlags) audit(ctx context.Context, e audit.Event) error {
 		return err
 	}
 	defer nc.Close()
-	log, err := audit.New(nc, string(subjects.RoleOperator), slog.Default(), prometheus.NewRegistry())
-	if err != nil {
-		return err
-	}
-	log.Write(e)
-	ctx, cancel := context.WithTimeout(ctx, connectWithin)
-	defer cancel()
-	return log.Flush(ctx)
+	return auditOn(ctx, nc, subjects.RoleOperator, e)
 }

@@ -50,6 +50,7 @@ type doorFlags struct {
 	TrustedProxies []string `name:"trusted-proxies" env:"WEFT_TRUSTED_PROXIES" help:"Networks of proxies whose X-Forwarded-For is believed." placeholder:"CIDR,…"`
 	ProxyProtocol  bool     `name:"proxy-protocol" env:"WEFT_PROXY_PROTOCOL" help:"Connections of trusted proxies begin with a PROXY header (v1 or v2)."`
 	Connections    int      `name:"connections" env:"WEFT_CONNECTIONS" default:"1000000" help:"Most TCP connections of clients."`
+	AfterDrain     string   `name:"after-drain" env:"WEFT_AFTER_DRAIN" enum:"stay,end" default:"stay" help:"What the process does when weft edge drain has drained its edge: stay, with /readyz not ready, until it is ended; or end."`
 	PerAddress     int      `name:"connections-per-address" env:"WEFT_CONNECTIONS_PER_ADDRESS" default:"20000" help:"Most of them from one address that is no trusted proxy's; of an IPv6 one, from its /64."`
 }
 

@@ -65,7 +65,8 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	cfg := node.Config{
 		Roles: roles, NATS: node.External{URLs: c.NATS, Creds: c.Creds, CA: c.CA}, Keys: c.Keys, Postgres: url,
 		Door: door, OpsListen: c.OpsListen,
-		Shards: c.Shards, Replicas: c.Replicas, Window: c.Window, Dev: c.Dev == "on", Limits: limits, EditWindow: c.EditWindow, Log: log,
+		Shards: c.Shards, Replicas: c.Replicas, Window: c.Window, Dev: c.Dev == "on", Limits: limits, EditWindow: c.EditWindow,
+		StayDrained: c.AfterDrain == "stay", Log: log,
 	}
 	if err := c.signIn(&cfg); err != nil {
 		return err

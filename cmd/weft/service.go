@@ -196,7 +196,10 @@ func tellSecret(secret string) {
 	}
 }
 
-type serviceLsCmd struct{ controlFlags }
+type serviceLsCmd struct {
+	controlFlags
+	outputFlags
+}
 
 // Run lists.
 func (c *serviceLsCmd) Run(ctx context.Context) error {
@@ -204,20 +207,20 @@ func (c *serviceLsCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tUSER\tTITLE\tMAY SEND\tRATE\tWEBHOOK\tSINCE")
-	for _, s := range reply.Services {
-		var may []string
-		if s.MayUsers {
-			may = append(may, "user")
+	return c.print(reply, func(w *tabwriter.Writer) {
+		fmt.Fprintln(w, "NAME\tUSER\tTITLE\tMAY SEND\tRATE\tWEBHOOK\tSINCE")
+		for _, s := range reply.Services {
+			var may []string
+			if s.MayUsers {
+				may = append(may, "user")
+			}
+			if s.MayGroups {
+				may = append(may, "group")
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%g/s\t%s\t%s\n", s.Name, s.User, s.Title, strings.Join(may, ","), s.Rate, s.Webhook,
+				time.UnixMilli(s.CreatedAt).UTC().Format(time.DateOnly))
 		}
-		if s.MayGroups {
-			may = append(may, "group")
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%g/s\t%s\t%s\n", s.Name, s.User, s.Title, strings.Join(may, ","), s.Rate, s.Webhook,
-			time.UnixMilli(s.CreatedAt).UTC().Format(time.DateOnly))
-	}
-	return w.Flush()
+	})
 }
 
 type serviceSetCmd struct {

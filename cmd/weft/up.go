@@ -52,7 +52,7 @@ func (c *upCmd) Run(ctx context.Context) error {
 	}
 	cfg := node.Config{
 		Data: c.Data, Door: door, NATSListen: c.NATSListen, OpsListen: c.OpsListen, Postgres: url,
-		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Limits: limits, EditWindow: c.EditWindow, Log: log,
+		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Limits: limits, EditWindow: c.EditWindow, StayDrained: c.AfterDrain == "stay", Log: log,
 	}
 	if err := c.signIn(&cfg); err != nil {
 		return err
@@ -65,10 +65,10 @@ func (c *upCmd) Run(ctx context.Context) error {
 		fmt.Printf("weft is up\n"+
 			"  open       %s\n"+
 			"  operators  http://%s/metrics\n"+
-			"  nats       nats --server nats://%s --creds %s stream ls\n"+
+			"  nats       %s\n"+
 			"  data       %s\n"+
 			"  sql        %s\n"+
-			"Ctrl-C drains and stops.\n", a.Clients, a.Ops, a.NATS, a.Creds, a.Data, a.SQL)
+			"Ctrl-C drains and stops.\n", a.Clients, a.Ops, natsLine(a), a.Data, a.SQL)
 	})
 	return n.Run(ctx)
 }
