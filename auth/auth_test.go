@@ -96,6 +96,20 @@ func TestKeysAreMadeOnceAndKeptSecret(t *testing.T) {
 	}
 }
 
+// How many shards the permissions are for is said once, and stays when nothing else is said.
+func TestShardsStay(t *testing.T) {
+	dir := t.TempDir()
+	for _, step := range []struct{ say, want int }{{0, 1}, {4, 4}, {0, 4}} {
+		k, err := auth.OpenKeys(dir, step.say)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k.Shards() != step.want {
+			t.Errorf("told %d, the keys are for %d shards, want %d", step.say, k.Shards(), step.want)
+		}
+	}
+}
+
 func TestVerify(t *testing.T) {
 	k, other := keys(t), keys(t)
 	u, d := fabric.NewUserID(), fabric.NewDeviceID()

@@ -89,7 +89,9 @@ func OpenKeys(dir string, shards int) (*Keys, error) {
 	if err := k.readAccounts(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	k.shards = shards
+	if shards != 0 {
+		k.shards = shards
+	}
 	if err := k.complete(); err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (c *authInitCmd) Run() error {
 
 type authBundleCmd struct {
 	Dir   string   `arg:"" help:"The folder that weft auth init made." placeholder:"DIR"`
-	Roles []string `required:"" help:"Roles of the host; provision besides makes and changes streams." placeholder:"ROLE,…"`
+	Roles []string `help:"Roles of the host; provision besides makes and changes streams. Without any: what a NATS server needs." placeholder:"ROLE,…"`
 	To    string   `required:"" help:"Folder for the copy: what weft serve takes as --keys." placeholder:"DIR"`
 }
 

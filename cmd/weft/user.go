@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/weft-im/weft/contract"
@@ -111,10 +112,22 @@ func (c *userShowCmd) Run(ctx context.Context) error {
 	})
 }
 
+// exactUserArg names one user for good: a part of a name may be another's tomorrow.
+type exactUserArg struct {
+	User string `arg:"" help:"An id, or a phone with its country code." placeholder:"USER"`
+}
+
+func (a exactUserArg) one(ctx context.Context, f controlFlags) (fabric.UserID, error) {
+	if _, err := fabric.ParseUserID(a.User); err != nil && !strings.HasPrefix(a.User, "+") {
+		return "", fmt.Errorf("%q is no id and no phone as in +49…: `weft user ls` finds users by their names", a.User)
+	}
+	return userArg(a).one(ctx, f)
+}
+
 type userSignOutCmd struct {
 	controlFlags
 	outputFlags
-	userArg
+	exactUserArg
 
 	Device string `help:"Only this device." placeholder:"ID"`
 }
@@ -138,7 +151,7 @@ func (c *userSignOutCmd) Run(ctx context.Context) error {
 type userDeleteCmd struct {
 	controlFlags
 	outputFlags
-	userArg
+	exactUserArg
 
 	Yes bool `help:"It can't be undone: say so."`
 }
