@@ -1,6 +1,9 @@
 package subjects
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Role is who connects to NATS: a part of the fabric, a person who operates it, or an internal service. A role's
 // credentials let it publish and subscribe what PermissionsOf says, and nothing else.
@@ -95,8 +98,7 @@ func edgeWork(p *Permissions, shards int) {
 	p.watchBucket(BucketFabric, BucketEdges, BucketRevoked)
 	p.writeBucket(BucketEdges, BucketPresence, BucketLastSeen)
 	p.pictures()
-	p.serve(ServiceEdge)
-	p.Sub = append(p.Sub, "weft."+ServiceEdge+".*.*") // of one edge: weft.edge.<edge>.<verb>
+	p.serve(ServiceEdge + ".*") // of one edge: weft.edge.<edge>.<verb>
 	p.audit(RoleEdge)
 }
 
@@ -222,10 +224,11 @@ func (p *Permissions) ask(verbs ...Verb) {
 // with the logs' it cost 12 µs a message, a third of all.
 func (p *Permissions) answer() { p.Pub = append(p.Pub, inboxes+">") }
 
-// serve lets a role be a micro service (NATS ADR-32): take requests, answer them, and be discovered.
-func (p *Permissions) serve(name string) {
+// serve lets a role be a micro service (NATS ADR-32): take requests on its name's subjects, answer them, and be discovered.
+func (p *Permissions) serve(on string) {
 	p.answer()
-	p.Sub = append(p.Sub, "weft."+name+".*", "$SRV.*", "$SRV.*."+name, "$SRV.*."+name+".*")
+	name, _, _ := strings.Cut(on, ".")
+	p.Sub = append(p.Sub, "weft."+on+".*", "$SRV.*", "$SRV.*."+name, "$SRV.*."+name+".*")
 }
 
 // read lets a role read a stream by direct get (NATS ADR-31), and learn of its state.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/weft-im/weft/audit"
 	"github.com/weft-im/weft/client"
+	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/weftest"
 )
@@ -268,4 +269,38 @@ func startServer(t *testing.T, dir string) string {
 		t.Fatal("the server does not come up")
 	}
 	return srv.Addr().String()
+}
+
+// Of several edges, one that is cut off from NATS is shown to be silent until its lease is over; the others answer, and one
+// that is drained has its clients go to another.
+func TestWeftEdgeOfSeveral(t *testing.T) {
+	f := edgetest.Start(t, edgetest.Config{StayDrained: true})
+	up, cut, drained := f.Edge(t), f.Edge(t), f.Edge(t)
+	ann := f.User(t, up, "ann")
+	for _, e := range []*edgetest.Edge{up, drained} {
+		edgetest.Connect(t, e, ann, "").Synced()
+	}
+	weft := func(args ...string) string {
+		t.Helper()
+		out, err := runWeft(t, append(args, "--keys", f.NATS.Keys.Dir(), "--nats", f.NATS.URL)...)
+		if err != nil {
+			t.Fatalf("weft %v: %v: %s", args, err, out)
+		}
+		return out
+	}
+	shows := func(what, out string, want ...string) {
+		t.Helper()
+		for _, w := range want {
+			if !regexp.MustCompile(w).MatchString(out) {
+				t.Errorf("%s: want %s in:\n%s", what, w, out)
+			}
+		}
+	}
+	shows("where ann is", weft("user", "show", string(ann.User.ID)), up.ID+" +"+string(ann.User.ID), drained.ID+" +"+string(ann.User.ID))
+	weft("edge", "drain", drained.ID)
+	cut.Link.CutOff()
+	shows("edges", weft("edge", "ls"), `(?m)^`+up.ID+` +up +1 +1 +1 `, `(?m)^`+cut.ID+` +silent .*lease renewed`, `(?m)^`+drained.ID+` +draining +0 +0 +0 `)
+	if out := weft("edge", "sessions"); strings.Contains(out, drained.ID+" ") {
+		t.Errorf("a drained edge has sessions:\n%s", out)
+	}
 }
