@@ -25,7 +25,7 @@ func (c *natsCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return node.RunNATS(ctx, node.Config{Data: c.Data, NATSListen: c.NATSListen, Sync: c.Sync, Log: log}, func(a node.Addresses) {
-		fmt.Printf("weft's NATS server is up, and nothing on it\n  nats       %s\n  data       %s\nCtrl-C stops it.\n", natsLine(a), a.Data)
+		fmt.Printf("weft's NATS server is up, and no role works on it\n  nats       %s\n  data       %s\nCtrl-C stops it.\n", natsLine(a), a.Data)
 	})
 }
 
