@@ -54,6 +54,13 @@ type Conn struct {
 // Dial connects to an edge and takes its info.
 func Dial(t testing.TB, e *Edge) *Conn {
 	t.Helper()
+	c, _ := DialInfo(t, e)
+	return c
+}
+
+// DialInfo is Dial, and returns the info.
+func DialInfo(t testing.TB, e *Edge) (*Conn, Object) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	ws, _, err := websocket.Dial(ctx, e.URL+"/v1/ws", &websocket.DialOptions{Subprotocols: []string{"weft.v1"}})
@@ -63,8 +70,7 @@ func Dial(t testing.TB, e *Edge) *Conn {
 	t.Cleanup(func() { _ = ws.CloseNow() })
 	ws.SetReadLimit(-1)
 	c := &Conn{t: t, ws: ws, ops: make(map[int]string), seen: e.Seen}
-	c.Await("info", func(o Object) bool { return o.Event() == "info" })
-	return c
+	return c, c.Await("info", func(o Object) bool { return o.Event() == "info" })
 }
 
 // Connect dials, says hello and waits until the session is synced. What it missed is kept for Await.
