@@ -91,9 +91,10 @@ func (b *bounded) give(who netip.Addr) {
 type Conn struct {
 	net.Conn
 
-	of   *bounded
-	who  netip.Addr
-	once sync.Once
+	of       *bounded
+	who      netip.Addr
+	once     sync.Once
+	progress progress
 }
 
 func (b *bounded) counted(c net.Conn, who netip.Addr) net.Conn {

@@ -41,12 +41,22 @@ type Config struct {
 	// Of TCP connections: from one address that is no trusted proxy, and in all. 0 is the default.
 	PerAddress int // default 20,000
 	InAll      int // default 1,000,000
+
+	HeaderBytes int // of a request; default 16 KiB
 }
 
 const (
 	defaultPerAddress = 20_000
 	defaultInAll      = 1_000_000
+	defaultHeader     = 16 << 10
 	proxyHeaderWithin = 5 * time.Second
+)
+
+// Times of a request. What is slower than that is no browser, and holds a connection for nothing.
+const (
+	headWithin    = 10 * time.Second // line and headers
+	requestWithin = 30 * time.Second // all of it
+	idleFor       = 60 * time.Second // a connection between two
 )
 
 // Complete checks a configuration and fills in defaults. Errors name the flags of cmd/weft.
@@ -56,6 +66,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.InAll == 0 {
 		c.InAll = defaultInAll
+	}
+	if c.HeaderBytes == 0 {
+		c.HeaderBytes = defaultHeader
 	}
 	if c.ProxyProtocol && len(c.Trusted) == 0 {
 		return c, errors.New("--proxy-protocol needs --trusted-proxies: whoever may say where a connection comes from")
@@ -88,11 +101,14 @@ func ParsePrefixes(list []string) ([]netip.Prefix, error) {
 
 // Door is an open one. Close it.
 type Door struct {
-	cfg     Config
-	tcp     net.Listener
-	front   net.Listener // what is served
-	cert    certificates
-	refused *prometheus.CounterVec
+	cfg   Config
+	tcp   net.Listener
+	front net.Listener // what is served
+	cert  certificates
+
+	refused  *prometheus.CounterVec // connections
+	requests *prometheus.CounterVec // and requests
+	unread   *prometheus.CounterVec // connections that brought none
 }
 
 // Open listens.
@@ -101,11 +117,16 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Door, error
 	if err != nil {
 		return nil, err
 	}
-	d := &Door{cfg: cfg, refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "weft_door_refused_connections_total", Help: "Connections that were closed as they came, by why.",
-	}, []string{"why"})}
+	counter := func(name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weft", Subsystem: "door", Name: name, Help: help}, []string{"why"})
+	}
+	d := &Door{
+		cfg: cfg, refused: counter("refused_connections_total", "Connections that were closed as they came, by why."),
+		requests: counter("refused_requests_total", "Requests that were refused before anybody looked at what they want, by why."),
+		unread:   counter("unread_connections_total", "Connections that ended without a whole request: how far they came."),
+	}
 	open := prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_door_connections", Help: "Open TCP connections of clients."})
-	for _, c := range []prometheus.Collector{d.refused, open} {
+	for _, c := range []prometheus.Collector{d.refused, d.requests, d.unread, open} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -130,6 +151,11 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Door, error
 	}
 	d.front = newBounded(d.front, d, open)
 	return d, nil
+}
+
+// Limits returns what one address and all together may have of connections, and how large a request's headers may be.
+func (d *Door) Limits() (perAddress, inAll, headerBytes int) {
+	return d.cfg.PerAddress, d.cfg.InAll, d.cfg.HeaderBytes
 }
 
 // Listener returns what to serve HTTP on, with ServeTLS where TLSConfig is not nil.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -48,6 +49,9 @@ const (
 // not allowed gets no WebSocket, and no answer that it may read.
 func (d *Door) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p, ok := r.Context().Value(progressKey{}).(*progress); ok && p != nil {
+			p.Store(asked)
+		}
 		h := w.Header()
 		for name, value := range headers {
 			h.Set(name, value)
@@ -56,7 +60,13 @@ func (d *Door) Handler(next http.Handler) http.Handler {
 			h.Set("Strict-Transport-Security", hsts)
 		}
 		if d.cfg.Local && !d.local(r.Host) {
-			refuse(w, http.StatusMisdirectedRequest, "in dev mode this server is for its own machine, by the name localhost or an address: --dev off, or name https://"+clip(r.Host)+" by --origins")
+			d.requests.WithLabelValues("host").Inc()
+			refuse(w, http.StatusMisdirectedRequest, "forbidden", "in dev mode this server is for its own machine, by the name localhost or an address: --dev off, or name https://"+clip(r.Host)+" by --origins")
+			return
+		}
+		if headerBytes(r) > d.cfg.HeaderBytes {
+			d.requests.WithLabelValues("header_bytes").Inc()
+			refuse(w, http.StatusRequestHeaderFieldsTooLarge, "too_large", "the request's line and headers are over "+strconv.Itoa(d.cfg.HeaderBytes)+" bytes")
 			return
 		}
 		origin := r.Header.Get("Origin")
@@ -66,7 +76,8 @@ func (d *Door) Handler(next http.Handler) http.Handler {
 			allowed := slices.Contains(d.cfg.Origins, "*") || slices.Contains(d.cfg.Origins, origin)
 			switch {
 			case !allowed && (r.Method == http.MethodOptions || strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || r.Method != http.MethodGet && r.Method != http.MethodHead):
-				refuse(w, http.StatusForbidden, "pages of origin "+clip(origin)+" may not use this server")
+				d.requests.WithLabelValues("origin").Inc()
+				refuse(w, http.StatusForbidden, "forbidden", "pages of origin "+clip(origin)+" may not use this server")
 				return
 			case allowed:
 				h.Set("Access-Control-Allow-Origin", origin)
@@ -114,14 +125,14 @@ func (d *Door) local(host string) bool {
 }
 
 // refuse answers as the rest of the API does (RFC 9457).
-func refuse(w http.ResponseWriter, status int, detail string) {
+func refuse(w http.ResponseWriter, status int, code, detail string) {
 	body, err := json.Marshal(struct {
 		Type   string `json:"type"`
 		Title  string `json:"title"`
 		Status int    `json:"status"`
 		Code   string `json:"code"`
 		Detail string `json:"detail"`
-	}{"about:blank", http.StatusText(status), status, "forbidden", detail})
+	}{"about:blank", http.StatusText(status), status, code, detail})
 	if err != nil {
 		http.Error(w, http.StatusText(status), status)
 		return

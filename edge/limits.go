@@ -43,6 +43,10 @@ type Limits struct {
 	ActivePerMinute  int `json:"active_per_minute"`
 	PingsPerMinute   int `json:"pings_per_minute"`
 
+	// Of TCP connections, where the process listens for clients itself; set by flags of their own.
+	ConnectionsPerAddress int `json:"connections_per_address,omitempty"` // of one that is no trusted proxy's
+	Connections           int `json:"connections,omitempty"`             // of all together
+
 	HeaderBytes  int `json:"header_bytes"`  // of an HTTP request
 	GroupMembers int `json:"group_members"` // fixed
 	Groups       int `json:"groups"`        // that a user may be in; fixed

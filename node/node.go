@@ -112,6 +112,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	// Addresses first: a taken one is the commonest reason why a start fails, and costs no recovery to find.
 	if cfg.has(Edge) {
+		cfg.Door.HeaderBytes = cfg.Limits.HeaderBytes
 		if n.door, err = door.Open(cfg.Door, cfg.Log.With("part", "door"), n.registry); err != nil {
 			return err
 		}

@@ -161,6 +161,7 @@ func (n *Node) startPresence(context.Context, natsconfig.Fabric) error {
 func (n *Node) startEdge(ctx context.Context, f natsconfig.Fabric) error {
 	limits := n.cfg.Limits
 	limits.DedupeMillis = int(f.Dedupe.Milliseconds())
+	limits.ConnectionsPerAddress, limits.Connections, _ = n.door.Limits()
 	nc, err := n.connect(subjects.RoleEdge)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,9 +50,15 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	var servers []*http.Server
 	if n.door != nil {
-		servers = append(servers, n.serve(n.door.Listener(), n.door.TLSConfig(), n.door.Handler(n.clientHandler()), cancel))
+		servers = append(servers, n.serve(n.door.Listener(), n.door.Server(n.clientHandler(), n.log.With("part", "http")), cancel))
 	}
-	operators := n.serve(n.ops, nil, n.opsHandler(), cancel)
+	operators := n.serve(n.ops, &http.Server{
+		Handler:           n.opsHandler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		ErrorLog:          slog.NewLogLogger(n.log.With("part", "http").Handler(), slog.LevelDebug),
+	}, cancel)
 
 	<-ctx.Done()
 	n.log.Info("stopping", "why", context.Cause(ctx).Error())
@@ -86,20 +91,11 @@ func (n *Node) Run(ctx context.Context) error {
 // Ready is closed once all of the process's roles serve.
 func (n *Node) Ready() <-chan struct{} { return n.up }
 
-// serve serves h on l until its server is closed; a failure ends the node.
-func (n *Node) serve(l net.Listener, encrypted *tls.Config, h http.Handler, fail context.CancelCauseFunc) *http.Server {
-	srv := &http.Server{
-		Handler:           h,
-		TLSConfig:         encrypted,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       60 * time.Second,
-		MaxHeaderBytes:    n.cfg.Limits.HeaderBytes,
-		ErrorLog:          slog.NewLogLogger(n.log.With("part", "http").Handler(), slog.LevelDebug), // what strangers do wrong
-	}
+// serve serves on l until its server is closed; a failure ends the node.
+func (n *Node) serve(l net.Listener, srv *http.Server, fail context.CancelCauseFunc) *http.Server {
 	go func() {
 		var err error
-		if encrypted == nil {
+		if srv.TLSConfig == nil {
 			err = srv.Serve(l)
 		} else {
 			err = srv.ServeTLS(l, "", "") // the configuration has the certificate
