@@ -63,9 +63,9 @@ func (b *bounded) take(who netip.Addr) (refused string) {
 	defer b.mu.Unlock()
 	switch {
 	case b.all >= b.door.cfg.InAll:
-		return "in_all"
+		return inAll
 	case who.IsValid() && b.count[who] >= b.door.cfg.PerAddress:
-		return "per_address"
+		return perAddress
 	}
 	b.all++
 	if who.IsValid() {

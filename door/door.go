@@ -52,6 +52,17 @@ const (
 	proxyHeaderWithin = 5 * time.Second
 )
 
+// Why somebody was refused, and how far those came who brought no request, as metrics tell it.
+const (
+	perAddress    = "per_address"
+	inAll         = "in_all"
+	tooLarge      = "header_bytes"
+	foreignOrigin = "origin"
+	noRequest     = "no_request"
+	noHandshake   = "no_handshake"
+	noWord        = "silent"
+)
+
 // Times of a request. What is slower than that is no browser, and holds a connection for nothing.
 const (
 	headWithin    = 10 * time.Second // line and headers
@@ -117,13 +128,18 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Door, error
 	if err != nil {
 		return nil, err
 	}
-	counter := func(name, help string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weft", Subsystem: "door", Name: name, Help: help}, []string{"why"})
+	counter := func(name, help string, why ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weft", Subsystem: "door", Name: name, Help: help}, []string{"why"})
+		for _, w := range why {
+			c.WithLabelValues(w) // there from the start, at 0: a rate of it has a beginning
+		}
+		return c
 	}
 	d := &Door{
-		cfg: cfg, refused: counter("refused_connections_total", "Connections that were closed as they came, by why."),
-		requests: counter("refused_requests_total", "Requests that were refused before anybody looked at what they want, by why."),
-		unread:   counter("unread_connections_total", "Connections that ended without a whole request: how far they came."),
+		cfg:      cfg,
+		refused:  counter("refused_connections_total", "Connections that were closed as they came, by why.", perAddress, inAll),
+		requests: counter("refused_requests_total", "Requests that were refused before anybody looked at what they want, by why.", tooLarge, foreignOrigin),
+		unread:   counter("unread_connections_total", "Connections that ended without a whole request: how far they came.", noRequest, noHandshake, noWord),
 	}
 	open := prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_door_connections", Help: "Open TCP connections of clients."})
 	for _, c := range []prometheus.Collector{d.refused, d.requests, d.unread, open} {

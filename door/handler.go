@@ -65,7 +65,7 @@ func (d *Door) Handler(next http.Handler) http.Handler {
 			return
 		}
 		if headerBytes(r) > d.cfg.HeaderBytes {
-			d.requests.WithLabelValues("header_bytes").Inc()
+			d.requests.WithLabelValues(tooLarge).Inc()
 			refuse(w, http.StatusRequestHeaderFieldsTooLarge, "too_large", "the request's line and headers are over "+strconv.Itoa(d.cfg.HeaderBytes)+" bytes")
 			return
 		}
@@ -76,7 +76,7 @@ func (d *Door) Handler(next http.Handler) http.Handler {
 			allowed := slices.Contains(d.cfg.Origins, "*") || slices.Contains(d.cfg.Origins, origin)
 			switch {
 			case !allowed && (r.Method == http.MethodOptions || strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || r.Method != http.MethodGet && r.Method != http.MethodHead):
-				d.requests.WithLabelValues("origin").Inc()
+				d.requests.WithLabelValues(foreignOrigin).Inc()
 				refuse(w, http.StatusForbidden, "forbidden", "pages of origin "+clip(origin)+" may not use this server")
 				return
 			case allowed:

@@ -70,11 +70,11 @@ func (d *Door) ended(c net.Conn, p *progress) {
 	case asked:
 		return
 	case began:
-		why = "no_request"
+		why = noRequest
 	case silent:
-		why = "silent"
+		why = noWord
 		if t, ok := c.(*tls.Conn); ok && !t.ConnectionState().HandshakeComplete {
-			why = "no_handshake"
+			why = noHandshake
 		}
 	}
 	d.unread.WithLabelValues(why).Inc()
