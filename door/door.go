@@ -128,24 +128,10 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Door, error
 	if err != nil {
 		return nil, err
 	}
-	counter := func(name, help string, why ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weft", Subsystem: "door", Name: name, Help: help}, []string{"why"})
-		for _, w := range why {
-			c.WithLabelValues(w) // there from the start, at 0: a rate of it has a beginning
-		}
-		return c
-	}
-	d := &Door{
-		cfg:      cfg,
-		refused:  counter("refused_connections_total", "Connections that were closed as they came, by why.", perAddress, inAll),
-		requests: counter("refused_requests_total", "Requests that were refused before anybody looked at what they want, by why.", tooLarge, foreignOrigin),
-		unread:   counter("unread_connections_total", "Connections that ended without a whole request: how far they came.", noRequest, noHandshake, noWord),
-	}
-	open := prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_door_connections", Help: "Open TCP connections of clients."})
-	for _, c := range []prometheus.Collector{d.refused, d.requests, d.unread, open} {
-		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
-		}
+	d := &Door{cfg: cfg}
+	open, err := d.count(reg)
+	if err != nil {
+		return nil, err
 	}
 	if d.cert, err = cfg.TLS.open(log); err != nil {
 		return nil, err
@@ -167,6 +153,27 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Door, error
 	}
 	d.front = newBounded(d.front, d, open)
 	return d, nil
+}
+
+// count makes the door's metrics.
+func (d *Door) count(reg prometheus.Registerer) (open prometheus.Gauge, err error) {
+	counter := func(name, help string, why ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weft", Subsystem: "door", Name: name, Help: help}, []string{"why"})
+		for _, w := range why {
+			c.WithLabelValues(w) // there from the start, at 0: a rate of it has a beginning
+		}
+		return c
+	}
+	d.refused = counter("refused_connections_total", "Connections that were closed as they came, by why.", perAddress, inAll)
+	d.requests = counter("refused_requests_total", "Requests that were refused before anybody looked at what they want, by why.", tooLarge, foreignOrigin)
+	d.unread = counter("unread_connections_total", "Connections that ended without a whole request: how far they came.", noRequest, noHandshake, noWord)
+	open = prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_door_connections", Help: "Open TCP connections of clients."})
+	for _, c := range []prometheus.Collector{d.refused, d.requests, d.unread, open} {
+		if err := reg.Register(c); err != nil {
+			return open, fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return open, nil
 }
 
 // Limits returns what one address and all together may have of connections, and how large a request's headers may be.
