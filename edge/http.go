@@ -265,6 +265,9 @@ func readJSON(r *http.Request, into any) error {
 	}
 	var mistyped *json.UnmarshalTypeError
 	if errors.As(err, &mistyped) { // its text has our types' names in it
+		if mistyped.Field == "" {
+			return fabric.Errorf(fabric.CodeBadRequest, "want a JSON object as the request's body")
+		}
 		return fabric.Errorf(fabric.CodeBadRequest, "the request's body: %s is not what belongs there", mistyped.Field)
 	}
 	return fabric.Errorf(fabric.CodeBadRequest, "the request's body: %s", clip(err.Error()))

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -40,6 +41,7 @@ const (
 	maxRedirectBytes = 500
 	maxCodeBytes     = 4096
 	maxNameBytes     = 100
+	maxAnswerBytes   = 1 << 20
 )
 
 // Client signs people in. Any number of goroutines may use it.
@@ -63,7 +65,22 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Name == "" {
 		cfg.Name = u.Hostname()
 	}
-	return &Client{cfg: cfg, http: &http.Client{Timeout: callWithin}}, nil
+	return &Client{cfg: cfg, http: &http.Client{Timeout: callWithin, Transport: bounded{http.DefaultTransport}}}, nil
+}
+
+// bounded reads no more of an answer than maxAnswerBytes: the libraries behind it read whatever comes.
+type bounded struct{ http.RoundTripper }
+
+// RoundTrip makes a request.
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := b.RoundTripper.RoundTrip(r)
+	if err == nil {
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(resp.Body, maxAnswerBytes), resp.Body}
+	}
+	return resp, err //nolint:wrapcheck // http.Client wraps it
 }
 
 // safe reports whether what is sent to a URL can't be read on the way.

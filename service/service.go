@@ -75,7 +75,9 @@ func Handle[Req, Reply any](h *Host, verb subjects.Verb, f func(context.Context,
 		defer cancel()
 		var req Req
 		if err := json.Unmarshal(r.Data(), &req); err != nil {
-			h.refuse(r, verb, fabric.Errorf(fabric.CodeBadRequest, "request of %s: %v", verb, err))
+			// What is wrong may reach a client, who is not to learn of our types.
+			h.log.Debug("a request can't be decoded", "verb", verb.String(), "err", err)
+			h.refuse(r, verb, fabric.Errorf(fabric.CodeBadRequest, "the request is not what belongs there"))
 			return
 		}
 		reply, err := f(ctx, req)

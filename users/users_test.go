@@ -24,7 +24,7 @@ import (
 
 // directory is a users role on a real NATS and a real database, with a clock of the test's.
 type directory struct {
-	t    *testing.T
+	t    testing.TB
 	nats *weftest.NATS
 	nc   *nats.Conn
 	keys *auth.Keys
@@ -33,7 +33,7 @@ type directory struct {
 
 func TestMain(m *testing.M) { enginetest.Main(m) }
 
-func newDirectory(t *testing.T, cfg users.Config) *directory {
+func newDirectory(t testing.TB, cfg users.Config) *directory {
 	d := &directory{t: t, nats: weftest.StartNATS(t, natsconfig.FabricConfig{}), now: time.Now()}
 	d.nc = d.nats.Connect(t)
 	var err error

@@ -26,8 +26,11 @@ import (
 // Within bounds one post.
 const Within = 20 * time.Second
 
-// maxAnswer is how much of an answer is read, so that its connection can be used again.
-const maxAnswer = 4 << 10
+// maxAnswer is how much of an answer is read, so that its connection can be used again; maxHeader bounds its headers.
+const (
+	maxAnswer = 4 << 10
+	maxHeader = 64 << 10
+)
 
 // secretPrefix begins a secret's text, secretBytes is how many random bytes it has.
 const (
@@ -69,6 +72,7 @@ func New(target, secret string) (*Poster, error) {
 		return nil, errors.New("webhook: the secret is not whsec_ and base64")
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxResponseHeaderBytes = maxHeader
 	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost, transport.IdleConnTimeout = 16, 16, time.Minute
 	return &Poster{url: target, sign: sign, client: &http.Client{
 		Transport: transport, Timeout: Within,
