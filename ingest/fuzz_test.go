@@ -27,10 +27,12 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte("{}"), "svc.orders.send.a")
 	f.Add([]byte("{}"), "svc..send.a.b")
 	f.Add([]byte("{}"), "svc.*.send.>.b")
+	f.Add([]byte("{}"), "svc.orders.sen.send.u.x")
+	f.Add([]byte("{}"), "svc.orders.send.a.send.b")
 	orders := fabric.NewUserID()
 	f.Fuzz(func(t *testing.T, data []byte, subject string) {
 		if name, to, ok := subjects.ParseServiceSend(subject); ok {
-			if strings.ContainsRune(name, '.') || !strings.Contains(subject, name) {
+			if name == "" || strings.ContainsRune(name, '.') || subject != "svc."+name+".send."+to {
 				t.Fatalf("subject %q is service %q", subject, name)
 			}
 			if c, err := fabric.ParseChannelID(to); err == nil && c.Kind() == "" {

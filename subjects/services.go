@@ -114,11 +114,11 @@ const ServiceSends = "svc.*.send.*.*"
 func ServiceSend(name string, c fabric.ChannelID) string { return "svc." + name + ".send." + string(c) }
 
 func ParseServiceSend(subject string) (name string, to string, ok bool) {
-	rest, ok := strings.CutPrefix(subject, "svc.")
-	if !ok {
+	t := strings.Split(subject, ".")
+	if len(t) != 5 || t[0] != "svc" || t[1] == "" || t[2] != "send" {
 		return "", "", false
 	}
-	return strings.Cut(rest, ".send.")
+	return t[1], t[3] + "." + t[4], true
 }
 
 // ServiceInbox is where a service gets what a user writes to it, ServiceInboxes what brings all of it to one, and
