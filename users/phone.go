@@ -9,6 +9,9 @@ import (
 // maxPhoneBytes bounds a phone as a person types it.
 const maxPhoneBytes = 40
 
+// maxE164Bytes is a plus and 15 digits, which is all that a number may have (ITU-T E.164, 6.2.1).
+const maxE164Bytes = 16
+
 // phone returns a phone in E.164, from the way in which people write it: with its country code, and with spaces,
 // dashes or brackets as they like. Only numbers of assigned ranges are taken, unless anyPossible.
 func phone(text string, anyPossible bool) (string, error) {
@@ -21,5 +24,9 @@ func phone(text string, anyPossible bool) (string, error) {
 	if err != nil || !phonenumbers.IsPossibleNumber(n) || (!anyPossible && !phonenumbers.IsValidNumber(n)) {
 		return "", refused
 	}
-	return phonenumbers.Format(n, phonenumbers.E164), nil
+	e164 := phonenumbers.Format(n, phonenumbers.E164)
+	if len(e164) > maxE164Bytes { // the library's rules of some countries let more digits pass
+		return "", refused
+	}
+	return e164, nil
 }

@@ -23,7 +23,7 @@ import (
 // compared: those of a question less, or of a message that is not sent, differ by more than this allows.
 func TestRegisteredPhonesAreNotToBeTold(t *testing.T) {
 	const samples = 150
-	d := newDirectory(t, users.Config{Rates: users.Rates{Codes: 1 << 30, CodesPerPhone: 1 << 30}})
+	d := newDirectory(t, users.Config{Rates: users.Rates{Codes: 1 << 30, CodesPerPhone: 1 << 30, CodesPerAddress: 1 << 30, TriesPerAddress: 1 << 30}})
 	var sent sync.Map // codes by phone
 	nc := d.nats.Connect(t)
 	if _, err := nc.Subscribe(subjects.SendOTP, func(m *nats.Msg) {
@@ -61,14 +61,15 @@ func TestRegisteredPhonesAreNotToBeTold(t *testing.T) {
 	}
 	for _, op := range []struct {
 		name string
+		want string // in the answer
 		ask  func(phone string) (string, time.Duration)
 	}{
-		{"ask for a code", code},
-		{"try a wrong code", func(phone string) (string, time.Duration) {
+		{"ask for a code", "expires_at", code},
+		{"try a wrong code", "unauthenticated: the code is wrong", func(phone string) (string, time.Duration) {
 			code(phone)
 			return ask(subjects.UsersToken, contract.UsersTokenRequest{Phone: phone, Code: "wrong"})
 		}},
-		{"try a code where there is none", func(phone string) (string, time.Duration) {
+		{"try a code where there is none", "unauthenticated: the code is wrong", func(phone string) (string, time.Duration) {
 			return ask(subjects.UsersToken, contract.UsersTokenRequest{Phone: phone, Code: "wrong"})
 		}},
 	} {
@@ -90,7 +91,7 @@ func TestRegisteredPhonesAreNotToBeTold(t *testing.T) {
 					answers[i] = strings.ReplaceAll(answer, phones[i], "{phone}")
 				}
 			}
-			if answers[0] != answers[1] {
+			if answers[0] != answers[1] || !strings.Contains(answers[0], op.want) {
 				t.Errorf("%s: %s for a user's phone, %s for nobody's", op.name, answers[0], answers[1])
 			}
 			registered, none := median(took[0]), median(took[1])
