@@ -163,14 +163,24 @@ func (l *Log) Drain(ctx context.Context) error {
 	return l.Flush(ctx)
 }
 
-// Phone returns what an event may show of a phone number: its beginning, its length and its last two digits.
-func Phone(e164 string) string {
-	if len(e164) < 6 {
+// Phone returns what an event may show of a phone number, as a person has typed it: its beginning, how many digits it has,
+// and its last two. What is none shows nothing: whatever a stranger sends, an event stays small.
+func Phone(text string) string {
+	const least, most = 6, 15 // digits; the most by ITU-T E.164
+	digits := make([]byte, 0, most)
+	for _, c := range []byte(text) {
+		if c >= '0' && c <= '9' {
+			if len(digits) == most {
+				return "…"
+			}
+			digits = append(digits, c)
+		}
+	}
+	if len(digits) < least {
 		return "…"
 	}
-	b := []byte(e164)
-	for i := 3; i < len(b)-2; i++ {
-		b[i] = '*'
+	for i := 2; i < len(digits)-2; i++ {
+		digits[i] = '*'
 	}
-	return string(b)
+	return "+" + string(digits)
 }

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,5 +67,16 @@ func TestLostEventsAreCounted(t *testing.T) {
 	log.Write(audit.Event{What: audit.SignIn})
 	if n := weftest.Metric(t, reg, "weft_audit_lost_total"); n != 1 {
 		t.Errorf("%v events are counted as lost, want 1", n)
+	}
+}
+
+func TestPhonesAreHidden(t *testing.T) {
+	for text, want := range map[string]string{
+		"+4915123456789": "+49*********89", "+49 (151) 2345-6789": "+49*********89", "+1 650 253 0000": "+16*******00",
+		"": "…", "+49": "…", "ann": "…", strings.Repeat("7", 16): "…", strings.Repeat("x", 1<<16): "…", "\xff+49151\x00234": "+49****34",
+	} {
+		if got := audit.Phone(text); got != want {
+			t.Errorf("%.20q is shown as %q, want %q", text, got, want)
+		}
 	}
 }

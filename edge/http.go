@@ -163,8 +163,7 @@ func (e *Edge) one(u fabric.UserID) (done func(), err error) {
 func (e *Edge) strange(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !e.addresses.stranger(fromOf(r)) {
-			w.Header().Set("Retry-After", "1")
-			problem(w, e.tooManyStrangers())
+			e.failed(w, r, caller{}, e.tooManyStrangers())
 			return
 		}
 		h(w, r)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weft-im/weft/fabric"
 )
 
 // metrics are the edge's, named weft_edge_….
@@ -59,6 +61,19 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		refused:       vec("refused_total", "Operations answered with an error.", "code"),
 		turnedAway:    vec("turned_away_total", "WebSockets that were not let in, by the limit that they were past.", "limit"),
 		closes:        vec("closed_sessions_total", "Sessions closed by the server.", "code"),
+	}
+	// There from the start, at 0: a rate of them has a beginning.
+	for _, code := range []fabric.Code{
+		fabric.CodeBadRequest, fabric.CodeUnauthenticated, fabric.CodeForbidden, fabric.CodeNotFound, fabric.CodeConflict, fabric.CodeTooLarge,
+		fabric.CodeRateLimited, fabric.CodeUnavailable, fabric.CodeInternal,
+	} {
+		m.refused.WithLabelValues(string(code))
+	}
+	for _, limit := range []string{"hellos_per_address", "sessions_per_address", "sessions_per_user"} {
+		m.turnedAway.WithLabelValues(limit)
+	}
+	for _, code := range []websocket.StatusCode{closeRestart, closeMalformed, closeUnauthorized, closeRevoked, closeSlow, closeRateExceeded} {
+		m.closes.WithLabelValues(strconv.Itoa(int(code)))
 	}
 	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Namespace: "weft", Subsystem: "edge", Name: "sent_bytes_total", Help: "Bytes written to clients' sockets.",
