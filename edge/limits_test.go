@@ -27,16 +27,16 @@ func TestEachLimitIsKeptAndCounted(t *testing.T) {
 	home := f.Edge(t)
 	ann, bob := f.User(t, home, "ann"), f.User(t, home, "bob")
 	const refused, turnedAway, closed = "weft_edge_refused_total", "weft_edge_turned_away_total", "weft_edge_closed_sessions_total"
-	in := func(e *edgetest.Edge) *edgetest.Conn {
+	in := func(t *testing.T, e *edgetest.Edge) *edgetest.Conn {
 		t.Helper()
 		c := edgetest.Connect(t, e, ann, "")
 		c.Synced()
 		return c
 	}
 	// often has an op done so often on a session
-	often := func(n int, op string, fields map[string]any) func(*edgetest.Edge) {
-		return func(e *edgetest.Edge) {
-			c := in(e)
+	often := func(n int, op string, fields map[string]any) func(*testing.T, *edgetest.Edge) {
+		return func(t *testing.T, e *edgetest.Edge) {
+			c := in(t, e)
 			var last edgetest.Object
 			for range n {
 				if op == "send" {
@@ -51,8 +51,8 @@ func TestEachLimitIsKeptAndCounted(t *testing.T) {
 	}
 	chat := string(edgetest.Direct(ann, bob))
 	say := map[string]any{"to": bob.User.ID, "kind": "text", "body": map[string]string{"text": strings.Repeat("x", 200)}}
-	calls := func(n int, method, path, token, body string) func(*edgetest.Edge) {
-		return func(e *edgetest.Edge) {
+	calls := func(n int, method, path, token, body string) func(*testing.T, *edgetest.Edge) {
+		return func(t *testing.T, e *edgetest.Edge) {
 			status := 0
 			for range n {
 				status = ask(t, e.URL, method, path, token, body).status
@@ -63,8 +63,8 @@ func TestEachLimitIsKeptAndCounted(t *testing.T) {
 		}
 	}
 	// while has a request of ann's at work while another one comes
-	while := func(method, path string) func(*edgetest.Edge) {
-		return func(e *edgetest.Edge) {
+	while := func(method, path string) func(*testing.T, *edgetest.Edge) {
+		return func(t *testing.T, e *edgetest.Edge) {
 			body, rest := io.Pipe()
 			req, err := http.NewRequestWithContext(t.Context(), method, e.URL+path, body)
 			if err != nil {
@@ -91,8 +91,8 @@ func TestEachLimitIsKeptAndCounted(t *testing.T) {
 			}
 		}
 	}
-	hello := func(e *edgetest.Edge) {
-		in(e)
+	hello := func(t *testing.T, e *edgetest.Edge) {
+		in(t, e)
 		c := edgetest.Dial(t, e)
 		if o := c.Call("hello", map[string]any{"token": ann.AccessToken}); o.Err() != fabric.CodeRateLimited {
 			t.Errorf("one session too many: %v", o)
@@ -106,10 +106,10 @@ func TestEachLimitIsKeptAndCounted(t *testing.T) {
 	for name, row := range map[string]struct {
 		set    int
 		metric string
-		exceed func(*edgetest.Edge)
+		exceed func(*testing.T, *edgetest.Edge)
 	}{
-		"frame_bytes": {1 << 10, refused, func(e *edgetest.Edge) {
-			c := in(e)
+		"frame_bytes": {1 << 10, refused, func(t *testing.T, e *edgetest.Edge) {
+			c := in(t, e)
 			c.Raw(`{"op":"ping","id":1,"pad":"` + strings.Repeat("x", 2<<10) + `"}`)
 			c.Await("the refusal", func(o edgetest.Object) bool { return o.Err() == fabric.CodeTooLarge })
 		}},
@@ -124,12 +124,12 @@ func TestEachLimitIsKeptAndCounted(t *testing.T) {
 		"typing_per_minute": {1, refused, often(2, "typing", map[string]any{"channel": chat, "on": true})},
 		"dedupe_ms":         {metric: fixed},
 		"lookup_phones":     {metric: fixed},
-		"hello_ms": {100, closed, func(e *edgetest.Edge) {
+		"hello_ms": {100, closed, func(t *testing.T, e *edgetest.Edge) {
 			if code := edgetest.Dial(t, e).Closed(); code != 4401 {
 				t.Errorf("who says nothing is closed with %d, want 4401", code)
 			}
 		}},
-		"hellos_per_address": {1, turnedAway, func(e *edgetest.Edge) {
+		"hellos_per_address": {1, turnedAway, func(t *testing.T, e *edgetest.Edge) {
 			edgetest.Dial(t, e)
 			_, resp, err := websocket.Dial(t.Context(), e.URL+"/v1/ws", &websocket.DialOptions{Subprotocols: []string{"weft.v1"}})
 			if err == nil || resp == nil || resp.StatusCode != http.StatusTooManyRequests {
@@ -174,7 +174,7 @@ func TestEachLimitIsKeptAndCounted(t *testing.T) {
 				t.Errorf("clients are told %d, want %d", told, row.set)
 			}
 			before := e.Counter(t, row.metric)
-			row.exceed(e)
+			row.exceed(t, e)
 			weftest.Eventually(t, "it is counted", func() bool { return e.Counter(t, row.metric) > before })
 		})
 	}
