@@ -83,7 +83,8 @@ type Edge struct {
 	watches   *watches
 	leases    *leases
 	revoked   *revoked
-	callers   *callers
+	callers   *callers[fabric.UserID]   // over HTTP
+	devices   *callers[fabric.DeviceID] // by their sessions
 	addresses *addresses
 	audit     *audit.Log
 	avatars   *avatars
@@ -137,7 +138,10 @@ func New(ctx context.Context, nc *nats.Conn, verifier *auth.Verifier, addr strin
 
 		begun: fabric.Millis(time.Now()), drainAsked: make(chan struct{}),
 	}
-	if e.callers, err = newCallers(&e.cfg.Limits); err != nil {
+	if e.callers, err = newCallers[fabric.UserID](&e.cfg.Limits, cfg.Limits.RequestsAtOnce); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
+	if e.devices, err = newCallers[fabric.DeviceID](&e.cfg.Limits, mostCalls); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
 	if e.addresses, err = newAddresses(&e.cfg.Limits); err != nil {

@@ -62,6 +62,12 @@ func (s *Session) hello(r *request) {
 		s.close(code, why)
 		return
 	}
+	// What a session costs to begin is not for whoever was just closed for too much.
+	if b := s.edge.devices.lately(claims.Device); b != nil && b.spent() {
+		s.refuse(r.id, fabric.Errorf(fabric.CodeRateLimited, "over %d operations a second: slow down", s.edge.cfg.Limits.OpsPerSecond))
+		s.close(closeRateExceeded, "rate exceeded")
+		return
+	}
 	from, err := s.startOf(r, claims.User)
 	if err != nil {
 		s.refuse(r.id, err)

@@ -16,9 +16,9 @@ type Limits struct {
 	QueueBytes     int `json:"queue_bytes"`      // what may wait for a slow client; past it the session ends with 4408
 	Watch          int `json:"watch"`            // users whose presence a session watches
 	History        int `json:"history"`          // messages in a page
-	SendsPerSecond int `json:"sends_per_second"` // messages sent by a session
+	SendsPerSecond int `json:"sends_per_second"` // messages sent by the sessions of a device
 	SendBurst      int `json:"send_burst"`
-	OpsPerSecond   int `json:"ops_per_second"` // all operations of a session; far past it the session ends with 4429
+	OpsPerSecond   int `json:"ops_per_second"` // all operations of them; far past it the session ends with 4429
 	OpsBurst       int `json:"ops_burst"`
 	TypingPerMin   int `json:"typing_per_minute"`
 	DedupeMillis   int `json:"dedupe_ms"`     // how long a resend of a cid is known to be the same message
@@ -35,7 +35,7 @@ type Limits struct {
 	RequestsAtOnce  int `json:"requests_at_once"` // HTTP requests at work
 	UploadsAtOnce   int `json:"uploads_at_once"`  // of these, uploads
 
-	// Of a session, or of a user over HTTP, in a second; a burst of five times that.
+	// Of the sessions of a device, or of a user over HTTP, in a second; a burst of five times that.
 	MarksPerSecond   int `json:"marks_per_second"`   // ack and read
 	ReadsPerSecond   int `json:"reads_per_second"`   // history, channels, receipts, search, lists
 	WatchesPerSecond int `json:"watches_per_second"` // watch and unwatch

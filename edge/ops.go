@@ -33,7 +33,7 @@ func (s *Session) do(r *request) {
 	b := s.rates()
 	if !b.ops.Allow() {
 		s.refuse(r.id, fabric.Errorf(fabric.CodeRateLimited, "over %d operations a second: slow down", s.edge.cfg.Limits.OpsPerSecond))
-		if b.excess++; b.excess > mostExcess {
+		if s.excess++; s.excess > mostExcess {
 			s.close(closeRateExceeded, "rate exceeded")
 		}
 		return
@@ -42,7 +42,7 @@ func (s *Session) do(r *request) {
 		s.refuse(r.id, tooFast(r.op+" operations", s.edge.cfg.Limits, p))
 		return
 	}
-	b.excess = 0
+	s.excess = 0
 	switch r.op {
 	case "send":
 		s.send(m, r)

@@ -68,19 +68,19 @@ func (l Limits) limit(p pace) (perSecond float64, burst int) {
 	return float64(l.OpsPerSecond), l.OpsBurst
 }
 
-// bounds are what a session, or a user over HTTP, may do in a time. A pace that is not used costs nothing.
+// bounds are what the sessions of a device, or a user over HTTP, may do in a time. They outlive a session: whoever is closed
+// for too much, and comes again, has not more of it. A pace that is not used costs nothing.
 type bounds struct {
 	limits *Limits
 	ops    *rate.Limiter
-	calls  chan struct{} // a session's requests that are with services; a user's over HTTP that are at work
-	excess int           // a session's operations refused in a row
+	calls  chan struct{} // a device's requests that are with services; a user's over HTTP that are at work
 
 	mu      sync.Mutex
 	paces   [paces]*rate.Limiter
 	uploads int // at work, of a user over HTTP
 }
 
-// mostCalls is how many of a session's requests services work on at once; the next one waits, and with it the session.
+// mostCalls is how many of a device's requests services work on at once; the next one waits, and with it its session.
 const mostCalls = 8
 
 // mostExcess is how many operations past the rate are refused one by one before the session is closed.
@@ -130,40 +130,54 @@ func tooFast(what string, l Limits, p pace) error {
 	return fabric.Errorf(fabric.CodeRateLimited, "over %.0f %s a second: slow down", perSecond, what)
 }
 
+// spent reports whether more was done lately than what half a second brings back.
+func (b *bounds) spent() bool {
+	return b.ops.Tokens() < float64(min(b.limits.OpsPerSecond, b.limits.OpsBurst))/2
+}
+
 // rates returns the session's bounds. The reader's goroutine calls it, before any other.
 func (s *Session) rates() *bounds {
 	if s.bounds == nil {
-		s.bounds = newBounds(&s.edge.cfg.Limits, mostCalls)
+		s.bounds = s.edge.devices.of(s.device)
 	}
 	return s.bounds
 }
 
-// mostCallers is how many users' rates over HTTP are held at once; those used longest ago are let go of.
+// mostCallers is how many callers' bounds are held at once; those used longest ago are let go of.
 const mostCallers = 1 << 14
 
-// callers are the users who made requests over HTTP lately.
-type callers struct {
+// callers are those who did something lately: devices by their sessions, users over HTTP.
+type callers[ID comparable] struct {
 	limits *Limits
+	calls  int // of one, at work
 
 	mu    sync.Mutex
-	users *lru.Cache[fabric.UserID, *bounds]
+	known *lru.Cache[ID, *bounds]
 }
 
-func newCallers(l *Limits) (*callers, error) {
-	users, err := lru.New[fabric.UserID, *bounds](mostCallers)
+func newCallers[ID comparable](l *Limits, calls int) (*callers[ID], error) {
+	known, err := lru.New[ID, *bounds](mostCallers)
 	if err != nil {
 		return nil, fmt.Errorf("a cache of %d: %w", mostCallers, err)
 	}
-	return &callers{limits: l, users: users}, nil
+	return &callers[ID]{limits: l, calls: calls, known: known}, nil
 }
 
-func (c *callers) of(u fabric.UserID) *bounds {
+func (c *callers[ID]) of(id ID) *bounds {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b, ok := c.users.Get(u)
+	b, ok := c.known.Get(id)
 	if !ok {
-		b = newBounds(c.limits, c.limits.RequestsAtOnce)
-		c.users.Add(u, b)
+		b = newBounds(c.limits, c.calls)
+		c.known.Add(id, b)
 	}
+	return b
+}
+
+// lately returns the bounds of somebody who did something lately, nil of others.
+func (c *callers[ID]) lately(id ID) *bounds {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b, _ := c.known.Get(id)
 	return b
 }

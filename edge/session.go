@@ -66,7 +66,8 @@ type Session struct {
 	dirty     bool            // messages came since its last cursor event
 	inactive  bool            // its app is in the background
 	watching  map[fabric.UserID]struct{}
-	bounds    *bounds // rates, made at its first op
+	bounds    *bounds // its device's rates, from its first op on
+	excess    int     // operations refused in a row
 
 	malformed int   // frames in error; owned by the reader
 	lastPing  int64 // Unix milliseconds; owned by beat
