@@ -40,11 +40,11 @@ func (s *Session) greet() {
 // again without one.
 func (s *Session) hello(r *request) {
 	if s.member() != nil {
-		s.refuse(r.id, fabric.Errorf(fabric.CodeConflict, "hello was said already"))
+		s.refuseOp(r.op, r.id, fabric.Errorf(fabric.CodeConflict, "hello was said already"))
 		return
 	}
 	if !s.edge.verifier.Remembers(r.token) && s.edge.addresses.exhausted(s.from) {
-		s.refuse(r.id, s.edge.tooManyStrangers())
+		s.refuseOp(r.op, r.id, s.edge.tooManyStrangers())
 		s.close(closeRateExceeded, "rate exceeded")
 		return
 	}
@@ -54,7 +54,7 @@ func (s *Session) hello(r *request) {
 	}
 	if err != nil {
 		s.edge.addresses.stranger(s.from)
-		s.refuse(r.id, err)
+		s.refuseOp(r.op, r.id, err)
 		code, why := closeUnauthorized, "not authenticated"
 		if errors.Is(err, errRevoked) {
 			code, why = closeRevoked, "the device was revoked"
@@ -64,30 +64,30 @@ func (s *Session) hello(r *request) {
 	}
 	// What a session costs to begin is not for whoever was just closed for too much.
 	if b := s.edge.devices.lately(claims.Device); b != nil && b.spent() {
-		s.refuse(r.id, fabric.Errorf(fabric.CodeRateLimited, "over %d operations a second: slow down", s.edge.cfg.Limits.OpsPerSecond))
+		s.refuseOp(r.op, r.id, fabric.Errorf(fabric.CodeRateLimited, "over %d operations a second: slow down", s.edge.cfg.Limits.OpsPerSecond))
 		s.close(closeRateExceeded, "rate exceeded")
 		return
 	}
 	from, err := s.startOf(r, claims.User)
 	if err != nil {
-		s.refuse(r.id, err)
+		s.refuseOp(r.op, r.id, err)
 		if fabric.CodeOf(err) == fabric.CodeUnavailable {
 			s.close(closeRestart, "cannot take sessions now: try again")
 		}
 		return
 	}
 	if err := s.edge.mayEnter(s, claims.User); err != nil {
-		s.refuse(r.id, err)
+		s.refuseOp(r.op, r.id, err)
 		s.close(closeRateExceeded, "too many sessions")
 		return
 	}
 	if err := s.edge.enter(s, claims.User, claims.Device); err != nil {
-		s.refuse(r.id, err)
+		s.refuseOp(r.op, r.id, err)
 		s.close(closeRestart, "cannot take sessions now: try again")
 		return
 	}
 	if err := s.edge.loadGroups(s.member()); err != nil {
-		s.refuse(r.id, err)
+		s.refuseOp(r.op, r.id, err)
 		s.close(closeRestart, "cannot take sessions now: try again")
 		return
 	}

@@ -25,21 +25,21 @@ func (s *Session) do(r *request) {
 		case "ping":
 			s.ping(r)
 		default:
-			s.refuse(r.id, fabric.Errorf(fabric.CodeUnauthenticated, "say hello with a token first"))
+			s.refuseOp(r.op, r.id, fabric.Errorf(fabric.CodeUnauthenticated, "say hello with a token first"))
 			s.close(closeUnauthorized, "hello comes first")
 		}
 		return
 	}
 	b := s.rates()
 	if !b.ops.Allow() {
-		s.refuse(r.id, fabric.Errorf(fabric.CodeRateLimited, "over %d operations a second: slow down", s.edge.cfg.Limits.OpsPerSecond))
+		s.refuseOp(r.op, r.id, fabric.Errorf(fabric.CodeRateLimited, "over %d operations a second: slow down", s.edge.cfg.Limits.OpsPerSecond))
 		if s.excess++; s.excess > mostExcess {
 			s.close(closeRateExceeded, "rate exceeded")
 		}
 		return
 	}
 	if p := paceOf(r.op); !b.allow(p) {
-		s.refuse(r.id, tooFast(r.op+" operations", s.edge.cfg.Limits, p))
+		s.refuseOp(r.op, r.id, tooFast(r.op+" operations", s.edge.cfg.Limits, p))
 		return
 	}
 	s.excess = 0
@@ -59,7 +59,7 @@ func (s *Session) do(r *request) {
 	case "history":
 		s.history(m, r)
 	case "channels":
-		s.call(r.id, subjects.ChatsList, contract.ChatsListRequest{User: m.id, Limit: r.limit, Cursor: r.cursor})
+		s.call(r, subjects.ChatsList, contract.ChatsListRequest{User: m.id, Limit: r.limit, Cursor: r.cursor})
 	case "receipts":
 		s.receipts(m, r)
 	case "watch":
@@ -73,7 +73,7 @@ func (s *Session) do(r *request) {
 	case "leave":
 		s.leaveGroup(m, r)
 	default:
-		s.refuse(r.id, fabric.Errorf(fabric.CodeBadRequest, "unknown op %q", clip(r.op)))
+		s.refuseOp(r.op, r.id, fabric.Errorf(fabric.CodeBadRequest, "unknown op %q", clip(r.op)))
 	}
 }
 
@@ -115,8 +115,11 @@ func (s *Session) replyRaw(id, ok []byte) {
 	}
 }
 
-// refuse answers with an error, also where no reply was asked for: nothing fails in silence.
-func (s *Session) refuse(id []byte, err error) {
+// refuse answers what is no operation with an error; see refuseOp.
+func (s *Session) refuse(id []byte, err error) { s.refuseOp("", id, err) }
+
+// refuseOp answers an operation with an error, also where no reply was asked for: nothing fails in silence.
+func (s *Session) refuseOp(op string, id []byte, err error) {
 	e, known := fabric.AsError(err)
 	if !known {
 		if errors.Is(err, context.Canceled) || errors.Is(err, errSessionOver) {
@@ -125,7 +128,10 @@ func (s *Session) refuse(id []byte, err error) {
 		s.edge.log.Error("an operation failed", "session", s.id(), "err", err)
 	}
 	s.edge.metrics.refused.WithLabelValues(string(e.Code)).Inc()
-	s.edge.auditRefusal(e, s.userID(), s.device, s.from, "ws")
+	if _, known := ops[`"`+op+`"`]; !known {
+		op = "ws" // whatever a stranger calls it is not for the audit log
+	}
+	s.edge.auditRefusal(e, s.userID(), s.device, s.from, op)
 	data, err := json.Marshal(struct {
 		ID  json.RawMessage `json:"id,omitempty"`
 		Err *fabric.Error   `json:"err"`
@@ -155,15 +161,15 @@ func (s *Session) work(f func(ctx context.Context)) {
 }
 
 // later answers a request with what f returns, away from the reader.
-func (s *Session) later(id []byte, f func(ctx context.Context) ([]byte, error)) {
-	id = append([]byte(nil), id...) // the frame's buffer is used again
+func (s *Session) later(r *request, f func(ctx context.Context) ([]byte, error)) {
+	op, id := r.op, append([]byte(nil), r.id...) // the frame's buffer is used again
 	if len(id) == 0 {
 		id = nil
 	}
 	s.work(func(ctx context.Context) {
 		data, err := f(ctx)
 		if err != nil {
-			s.refuse(id, err)
+			s.refuseOp(op, id, err)
 			return
 		}
 		s.replyRaw(id, data)
@@ -171,8 +177,8 @@ func (s *Session) later(id []byte, f func(ctx context.Context) ([]byte, error)) 
 }
 
 // call asks a service and passes its reply on as it stands.
-func (s *Session) call(id []byte, verb subjects.Verb, req any) {
-	s.later(id, func(ctx context.Context) ([]byte, error) {
+func (s *Session) call(r *request, verb subjects.Verb, req any) {
+	s.later(r, func(ctx context.Context) ([]byte, error) {
 		return service.CallRaw(ctx, s.edge.nc, verb, req)
 	})
 }
@@ -183,11 +189,11 @@ func (s *Session) history(m *member, r *request) {
 		err = fabric.Errorf(fabric.CodeBadRequest, "before and after exclude each other")
 	}
 	if err != nil {
-		s.refuse(r.id, err)
+		s.refuseOp(r.op, r.id, err)
 		return
 	}
 	req := contract.HistoryPageRequest{User: m.id, Channel: c, Before: r.before, After: r.after, Limit: r.limit}
-	s.later(r.id, func(ctx context.Context) ([]byte, error) {
+	s.later(r, func(ctx context.Context) ([]byte, error) {
 		st, err := s.edge.standing(ctx, m.id, c)
 		if err != nil {
 			return nil, err
@@ -200,11 +206,11 @@ func (s *Session) history(m *member, r *request) {
 func (s *Session) receipts(m *member, r *request) {
 	c, err := fabric.ParseChannelID(r.channel)
 	if err != nil {
-		s.refuse(r.id, err)
+		s.refuseOp(r.op, r.id, err)
 		return
 	}
 	req := contract.ChatsReceiptsRequest{User: m.id, Channel: c, Seq: r.seq, Limit: r.limit, Cursor: r.cursor}
-	s.later(r.id, func(ctx context.Context) ([]byte, error) {
+	s.later(r, func(ctx context.Context) ([]byte, error) {
 		if _, err := s.edge.standing(ctx, m.id, c); err != nil {
 			return nil, err
 		}
@@ -218,12 +224,12 @@ func (s *Session) join(m *member, r *request) {
 	var err error
 	if r.channel != "" || r.code == "" {
 		if g, err = fabric.ParseGroupID(r.channel); err != nil {
-			s.refuse(r.id, err)
+			s.refuseOp(r.op, r.id, err)
 			return
 		}
 	}
 	req := contract.ChatsJoinRequest{User: m.id, Group: g, Code: r.code}
-	s.later(r.id, func(ctx context.Context) ([]byte, error) {
+	s.later(r, func(ctx context.Context) ([]byte, error) {
 		reply, err := service.Call[contract.ChatsGroupReply](ctx, s.edge.nc, subjects.ChatsJoin, req)
 		if err != nil {
 			return nil, err
@@ -236,11 +242,11 @@ func (s *Session) join(m *member, r *request) {
 func (s *Session) leaveGroup(m *member, r *request) {
 	g, err := fabric.ParseGroupID(r.channel)
 	if err != nil {
-		s.refuse(r.id, err)
+		s.refuseOp(r.op, r.id, err)
 		return
 	}
 	req := contract.ChatsRemoveRequest{ChatsGroupRequest: contract.ChatsGroupRequest{User: m.id, Group: g}, Member: m.id}
-	s.later(r.id, func(ctx context.Context) ([]byte, error) {
+	s.later(r, func(ctx context.Context) ([]byte, error) {
 		if _, err := service.CallRaw(ctx, s.edge.nc, subjects.ChatsRemove, req); err != nil {
 			return nil, err
 		}
@@ -254,7 +260,7 @@ func channelReply(c fabric.ChannelID) []byte {
 
 func (s *Session) active(m *member, r *request) {
 	if r.on == nil {
-		s.refuse(r.id, fabric.Errorf(fabric.CodeBadRequest, "active: want on, true or false"))
+		s.refuseOp(r.op, r.id, fabric.Errorf(fabric.CodeBadRequest, "active: want on, true or false"))
 		return
 	}
 	s.mu.Lock()

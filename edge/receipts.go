@@ -64,7 +64,7 @@ func (s *Session) mark(m *member, r *request, read bool) {
 		err = fabric.Errorf(fabric.CodeBadRequest, "seq: want the seq of a message")
 	}
 	if err != nil {
-		s.refuse(r.id, err)
+		s.refuseOp(r.op, r.id, err)
 		return
 	}
 	marks := fabric.Receipt{User: m.id, Delivered: r.seq}
@@ -80,7 +80,7 @@ func (s *Session) mark(m *member, r *request, read bool) {
 		return
 	}
 	// A mark ahead of the log would count messages yet to come as read. This edge has not seen that seq; has the log?
-	s.later(r.id, func(ctx context.Context) ([]byte, error) {
+	s.later(r, func(ctx context.Context) ([]byte, error) {
 		head, err := s.edge.reader.Head(ctx, subjects.MsgStream(shard))
 		if err != nil {
 			return nil, err

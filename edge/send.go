@@ -21,7 +21,7 @@ import (
 // payload, the waiter and the publish.
 func (s *Session) send(m *member, r *request) {
 	if !s.rates().allow(paceSend) {
-		s.refuse(r.id, fabric.Errorf(fabric.CodeRateLimited, "over %d messages a second: slow down", s.edge.cfg.Limits.SendsPerSecond))
+		s.refuseOp(r.op, r.id, fabric.Errorf(fabric.CodeRateLimited, "over %d messages a second: slow down", s.edge.cfg.Limits.SendsPerSecond))
 		return
 	}
 	w := &sendWaiter{session: s, began: time.Now()}
@@ -29,7 +29,7 @@ func (s *Session) send(m *member, r *request) {
 	msg := outgoing{from: m.id, to: r.to, cid: r.cid, kind: r.kind, body: r.body}
 	if !fabric.IsChange(r.kind) {
 		if err := s.edge.take(s.edge.ctx, msg, w, false); err != nil {
-			s.refuse(r.id, err)
+			s.refuseOp(r.op, r.id, err)
 		}
 		return
 	}
@@ -38,7 +38,7 @@ func (s *Session) send(m *member, r *request) {
 	id := bytes.Clone(r.id)
 	s.work(func(ctx context.Context) {
 		if err := s.edge.take(ctx, msg, w, false); err != nil {
-			s.refuse(id, err)
+			s.refuseOp("send", id, err)
 		}
 	})
 }
@@ -235,7 +235,7 @@ func (w *sendWaiter) Published(st msglog.Stored, err error) {
 		id = w.id[:w.idLen]
 	}
 	if err != nil {
-		s.refuse(id, err)
+		s.refuseOp("send", id, err)
 		return
 	}
 	s.edge.metrics.sent.Observe(time.Since(w.began).Seconds())

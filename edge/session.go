@@ -361,7 +361,7 @@ func (s *Session) frame(kind websocket.MessageType, r io.Reader) {
 			return
 		}
 		if err != nil {
-			s.refuse(req.id, err)
+			s.refuseOp(req.op, req.id, err)
 			s.offence()
 			continue
 		}

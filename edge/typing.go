@@ -23,7 +23,7 @@ func (s *Session) typing(m *member, r *request) {
 		err = fabric.Errorf(fabric.CodeRateLimited, "over %d typing events a minute", s.edge.cfg.Limits.TypingPerMin)
 	}
 	if err != nil {
-		s.refuse(r.id, err)
+		s.refuseOp(r.op, r.id, err)
 		return
 	}
 	if !only {
@@ -32,7 +32,7 @@ func (s *Session) typing(m *member, r *request) {
 			err = s.edge.nc.Publish(subjects.Typing(c), data)
 		}
 		if err != nil {
-			s.refuse(r.id, fmt.Errorf("publish typing: %w", err))
+			s.refuseOp(r.op, r.id, fmt.Errorf("publish typing: %w", err))
 			return
 		}
 	}

@@ -47,7 +47,7 @@ func newWatches(e *Edge) *watches {
 func (s *Session) watch(r *request) {
 	users, err := userIDs(r.users)
 	if err != nil {
-		s.refuse(r.id, err)
+		s.refuseOp(r.op, r.id, err)
 		return
 	}
 	s.mu.Lock()
@@ -62,14 +62,14 @@ func (s *Session) watch(r *request) {
 	}
 	if limit := s.edge.cfg.Limits.Watch; added > limit {
 		s.mu.Unlock()
-		s.refuse(r.id, fabric.Errorf(fabric.CodeTooLarge, "watch: at most %d users a session, this would be %d: unwatch some", limit, added))
+		s.refuseOp(r.op, r.id, fabric.Errorf(fabric.CodeTooLarge, "watch: at most %d users a session, this would be %d: unwatch some", limit, added))
 		return
 	}
 	for _, u := range users {
 		s.watching[u] = struct{}{}
 	}
 	s.mu.Unlock()
-	s.later(r.id, func(ctx context.Context) ([]byte, error) {
+	s.later(r, func(ctx context.Context) ([]byte, error) {
 		list, err := s.edge.watches.add(ctx, s, users)
 		if err != nil {
 			return nil, err
@@ -83,7 +83,7 @@ func (s *Session) watch(r *request) {
 func (s *Session) unwatch(r *request) {
 	users, err := userIDs(r.users)
 	if err != nil {
-		s.refuse(r.id, err)
+		s.refuseOp(r.op, r.id, err)
 		return
 	}
 	s.mu.Lock()
