@@ -110,7 +110,7 @@ func TestACME(t *testing.T) {
 			}
 			if challenge == "http-01" { // everybody else is sent to https
 				client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-				req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+addr(plain)+"/chat?x=1", nil)
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr(plain)+"/chat?x=1", nil)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -58,6 +58,7 @@ const (
 	inAll         = "in_all"
 	tooLarge      = "header_bytes"
 	foreignOrigin = "origin"
+	foreignHost   = "host"
 	noRequest     = "no_request"
 	noHandshake   = "no_handshake"
 	noWord        = "silent"
@@ -165,7 +166,7 @@ func (d *Door) count(reg prometheus.Registerer) (open prometheus.Gauge, err erro
 		return c
 	}
 	d.refused = counter("refused_connections_total", "Connections that were closed as they came, by why.", perAddress, inAll)
-	d.requests = counter("refused_requests_total", "Requests that were refused before anybody looked at what they want, by why.", tooLarge, foreignOrigin)
+	d.requests = counter("refused_requests_total", "Requests that were refused before anybody looked at what they want, by why.", tooLarge, foreignOrigin, foreignHost)
 	d.unread = counter("unread_connections_total", "Connections that ended without a whole request: how far they came.", noRequest, noHandshake, noWord)
 	open = prometheus.NewGauge(prometheus.GaugeOpts{Name: "weft_door_connections", Help: "Open TCP connections of clients."})
 	for _, c := range []prometheus.Collector{d.refused, d.requests, d.unread, open} {

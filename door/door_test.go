@@ -95,8 +95,14 @@ func from(t *testing.T, d *opened, local string) net.Conn {
 	return c
 }
 
+// said is an answer's head.
+type said struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // say writes and returns the answer, nil where the connection was closed instead.
-func say(t *testing.T, c net.Conn, text string) (*http.Response, string) {
+func say(t *testing.T, c net.Conn, text string) (*said, string) {
 	t.Helper()
 	if _, err := io.WriteString(c, text); err != nil {
 		return nil, ""
@@ -110,7 +116,7 @@ func say(t *testing.T, c net.Conn, text string) (*http.Response, string) {
 	if err != nil {
 		return nil, ""
 	}
-	return resp, string(body)
+	return &said{resp.StatusCode, resp.Header}, string(body)
 }
 
 const get = "GET / HTTP/1.1\r\nHost: chat.example\r\n\r\n"
@@ -123,7 +129,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	in := func(c net.Conn) bool {
 		t.Helper()
 		resp, _ := say(t, c, get)
-		return resp != nil && resp.StatusCode == 200
+		return resp != nil && resp.StatusCode == http.StatusOK
 	}
 	var mine []net.Conn
 	for i := range 5 {
@@ -168,7 +174,7 @@ func TestHeadersAreBounded(t *testing.T) {
 		{"X: " + strings.Repeat("x", 64<<10), 0}, // cut off: the answer may be lost with what was not read
 	} {
 		resp, body := say(t, from(t, d, "127.0.0.1"), "GET / HTTP/1.1\r\nHost: chat.example\r\n"+tc.head+"\r\n\r\n")
-		if tc.want == 0 && (resp == nil || resp.StatusCode == 431) {
+		if tc.want == 0 && (resp == nil || resp.StatusCode == http.StatusRequestHeaderFieldsTooLarge) {
 			continue
 		}
 		if resp == nil || resp.StatusCode != tc.want {
@@ -180,7 +186,7 @@ func TestHeadersAreBounded(t *testing.T) {
 		}
 	}
 	resp, _ := say(t, from(t, d, "127.0.0.1"), "GET /"+strings.Repeat("x", 5<<10)+" HTTP/1.1\r\nHost: chat.example\r\n\r\n")
-	if resp == nil || resp.StatusCode != 431 {
+	if resp == nil || resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("a long path: %v, want 431", resp)
 	}
 	if n := weftest.Metric(t, d.metrics, "weft_door_refused_requests_total"); n != 3 {
@@ -217,7 +223,7 @@ func TestHalfRequestsEnd(t *testing.T) {
 	}
 	weftest.Eventually(t, "they are counted", func() bool { return weftest.Metric(t, d.metrics, "weft_door_unread_connections_total") == 3 })
 	whole := from(t, d, "127.0.0.1")
-	if resp, _ := say(t, whole, get); resp == nil || resp.StatusCode != 200 {
+	if resp, _ := say(t, whole, get); resp == nil || resp.StatusCode != http.StatusOK {
 		t.Errorf("a whole request: %v", resp)
 	}
 	_ = whole.Close()
@@ -258,7 +264,7 @@ func TestWhoseWordIsTaken(t *testing.T) {
 		{"other headers say nothing", "127.0.0.1", "X-Real-IP: 203.0.113.7\r\nForwarded: for=203.0.113.7\r\n", "127.0.0.1"},
 	} {
 		resp, body := say(t, from(t, d, tc.local), "GET / HTTP/1.1\r\nHost: chat.example\r\n"+tc.forwarded+"\r\n")
-		if resp == nil || resp.StatusCode != 200 || body != tc.want {
+		if resp == nil || resp.StatusCode != http.StatusOK || body != tc.want {
 			t.Errorf("%s: %v %q, want %s", tc.name, resp, body, tc.want)
 		}
 	}
@@ -281,7 +287,7 @@ func TestProxyProtocol(t *testing.T) {
 		{"a client with one of version 2", "127.0.0.9", v2 + get, ""},
 	} {
 		resp, body := say(t, from(t, d, tc.local), tc.text)
-		ok := resp != nil && resp.StatusCode == 200
+		ok := resp != nil && resp.StatusCode == http.StatusOK
 		if ok != (tc.want != "") || ok && body != tc.want {
 			t.Errorf("%s: %v %q, want %q", tc.name, resp, body, tc.want)
 		}

@@ -59,7 +59,7 @@ func (d *Door) Handler(next http.Handler) http.Handler {
 			h.Set("Strict-Transport-Security", hsts)
 		}
 		if d.cfg.Local && !d.local(r.Host) {
-			d.requests.WithLabelValues("host").Inc()
+			d.requests.WithLabelValues(foreignHost).Inc()
 			refuse(w, http.StatusMisdirectedRequest, "forbidden", "in dev mode this server is for its own machine, by the name localhost or an address: --dev off, or name https://"+clip(r.Host)+" by --origins")
 			return
 		}

@@ -116,7 +116,7 @@ func TestWebSocketsOfOtherOrigins(t *testing.T) {
 			opts.HTTPHeader.Set("Origin", origin)
 		}
 		c, resp, err := websocket.Dial(t.Context(), "ws://"+d.Addr().String()+"/v1/ws", opts)
-		if (err == nil) != want || !want && (resp == nil || resp.StatusCode != 403) {
+		if (err == nil) != want || !want && (resp == nil || resp.StatusCode != http.StatusForbidden) {
 			t.Errorf("origin %q: %v", origin, err)
 		}
 		if err == nil {
@@ -134,7 +134,7 @@ func TestSecurityHeaders(t *testing.T) {
 		}
 		d := open(t, cfg)
 		for _, origin := range []string{"", "https://foe.example"} {
-			r := httptest.NewRequest("POST", "http://chat.example/v1/me", nil)
+			r := httptest.NewRequest(http.MethodPost, "http://chat.example/v1/me", nil)
 			r.Header.Set("Origin", origin)
 			w := httptest.NewRecorder()
 			d.Handler(hello).ServeHTTP(w, r)

@@ -68,7 +68,7 @@ func (c *certificate) renew(t *testing.T) {
 // shown returns the serial number of the certificate that a client gets.
 func shown(t *testing.T, d *opened) int64 {
 	t.Helper()
-	c, err := tls.Dial("tcp", d.Addr().String(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // any certificate: which one it is the test tells
+	c, err := tls.Dial("tcp", d.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("the scheme is %s", d.Scheme())
 	}
 	for version, want := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
-		c, err := tls.Dial("tcp", d.Addr().String(), &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version}) //nolint:gosec // what is refused is the point
+		c, err := tls.Dial("tcp", d.Addr().String(), &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version})
 		if (err == nil) != want {
 			t.Errorf("%s: %v", tls.VersionName(version), err)
 		}
@@ -135,7 +135,7 @@ func TestTLS(t *testing.T) {
 	weftest.Eventually(t, "those without a handshake are counted", func() bool {
 		return weftest.Metric(t, d.metrics, "weft_door_unread_connections_total") >= 3
 	})
-	client := http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // as above
+	client := http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer client.CloseIdleConnections()
 	resp, err := client.Get("https://" + d.Addr().String())
 	if err != nil {

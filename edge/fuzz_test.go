@@ -63,7 +63,7 @@ func FuzzHTTP(f *testing.F) {
 				f.Add(byte(i), path, query, []byte(nil))
 			}
 			for _, id := range []string{"%00", "..%2f..", "%ff", "0", "x%20y", "18446744073709551616", ">", "*", strings.Repeat("a", 3000)} {
-				f.Add(byte(i), strings.NewReplacer("/1/", "/"+id+"/", ids[1], id, ids[3], id).Replace(path + "/")[:], "", []byte(nil))
+				f.Add(byte(i), strings.NewReplacer("/1/", "/"+id+"/", ids[1], id, ids[3], id).Replace(path+"/"), "", []byte(nil))
 			}
 		}
 		if !strings.HasPrefix(route, "GET") {

@@ -28,5 +28,9 @@ func phone(text string, anyPossible bool) (string, error) {
 	if len(e164) > maxE164Bytes { // the library's rules of some countries let more digits pass
 		return "", refused
 	}
+	// What it makes of some that begin with zeros is another number when it is read again: one person would be two.
+	if again, err := phonenumbers.Parse(e164, "ZZ"); err != nil || phonenumbers.Format(again, phonenumbers.E164) != e164 {
+		return "", refused
+	}
 	return e164, nil
 }

@@ -133,7 +133,7 @@ func TestThePolicyNamesThisServerOnly(t *testing.T) {
 		"x\r\nSet-Cookie: a=b":   "connect-src 'self';",
 		strings.Repeat("a", 999): "connect-src 'self';",
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Host = host
 		w := httptest.NewRecorder()
 		web.Handler().ServeHTTP(w, r)

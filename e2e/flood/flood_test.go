@@ -153,7 +153,6 @@ func run(t *testing.T, cfg node.Config) string {
 // talk is somebody who writes to somebody.
 type talk struct {
 	from, to *websocket.Conn
-	cid      string
 	peer     fabric.UserID
 }
 
