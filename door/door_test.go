@@ -218,7 +218,7 @@ func TestHalfRequestsEnd(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("they were held for %s", took)
 	}
-	if resp, _ := say(t, from(t, d, "127.0.0.1"), "hello\r\n\r\n"); resp == nil || resp.StatusCode != 400 {
+	if resp, _ := say(t, from(t, d, "127.0.0.1"), "hello\r\n\r\n"); resp == nil || resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("what is no HTTP: %v", resp)
 	}
 	weftest.Eventually(t, "they are counted", func() bool { return weftest.Metric(t, d.metrics, "weft_door_unread_connections_total") == 3 })

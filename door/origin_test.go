@@ -115,7 +115,7 @@ func TestWebSocketsOfOtherOrigins(t *testing.T) {
 		if origin != "" {
 			opts.HTTPHeader.Set("Origin", origin)
 		}
-		c, resp, err := websocket.Dial(t.Context(), "ws://"+d.Addr().String()+"/v1/ws", opts)
+		c, resp, err := websocket.Dial(t.Context(), "ws://"+d.Addr().String()+"/v1/ws", opts) //nolint:bodyclose // the library has read it
 		if (err == nil) != want || !want && (resp == nil || resp.StatusCode != http.StatusForbidden) {
 			t.Errorf("origin %q: %v", origin, err)
 		}

@@ -129,7 +129,7 @@ func TestTLS(t *testing.T) {
 			_ = c.Close()
 		}
 	}
-	if resp, _ := say(t, from(t, d, "127.0.0.1"), get); resp == nil || resp.StatusCode != 400 {
+	if resp, _ := say(t, from(t, d, "127.0.0.1"), get); resp == nil || resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("plain HTTP on the port of TLS: %v", resp)
 	}
 	weftest.Eventually(t, "those without a handshake are counted", func() bool {
@@ -142,7 +142,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != 200 || resp.ProtoMajor != 2 {
+	if resp.StatusCode != http.StatusOK || resp.ProtoMajor != 2 {
 		t.Errorf("a request by TLS: %s %s", resp.Proto, resp.Status)
 	}
 }

@@ -131,7 +131,7 @@ func TestEachLimitIsKeptAndCounted(t *testing.T) {
 		}},
 		"hellos_per_address": {1, turnedAway, func(t *testing.T, e *edgetest.Edge) {
 			edgetest.Dial(t, e)
-			_, resp, err := websocket.Dial(t.Context(), e.URL+"/v1/ws", &websocket.DialOptions{Subprotocols: []string{"weft.v1"}})
+			_, resp, err := websocket.Dial(t.Context(), e.URL+"/v1/ws", &websocket.DialOptions{Subprotocols: []string{"weft.v1"}}) //nolint:bodyclose // the library has read it
 			if err == nil || resp == nil || resp.StatusCode != http.StatusTooManyRequests {
 				t.Errorf("one WebSocket too many: %v", err)
 			}

@@ -159,7 +159,7 @@ type talk struct {
 // in returns a session that is in and synced.
 func in(t *testing.T, url string, g client.Grant, via *http.Client) *websocket.Conn {
 	t.Helper()
-	c, _, err := websocket.Dial(t.Context(), url+"/v1/ws", &websocket.DialOptions{Subprotocols: []string{"weft.v1"}, HTTPClient: via})
+	c, _, err := websocket.Dial(t.Context(), url+"/v1/ws", &websocket.DialOptions{Subprotocols: []string{"weft.v1"}, HTTPClient: via}) //nolint:bodyclose // the library has read it
 	if err != nil {
 		t.Fatal(err)
 	}
