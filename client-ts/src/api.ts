@@ -20,9 +20,9 @@ export class Api {
     return this.call("PATCH", "/v1/me", p);
   }
 
-  /** Deletes the account for good; the phone number confirms it. */
-  deleteMe(phone: string): Promise<void> {
-    return this.call("DELETE", "/v1/me", { phone });
+  /** Deletes the account for good; one's phone number confirms it, or one's name where one has no phone. */
+  deleteMe(confirm: string | { phone: string } | { name: string }): Promise<void> {
+    return this.call("DELETE", "/v1/me", typeof confirm === "string" ? { phone: confirm } : confirm);
   }
 
   /** All that the server holds of the user, as a ZIP file. */

@@ -45,6 +45,7 @@ export class Connection {
   private over = false;
   private lastId = 0;
   private helloId = 0;
+  private nonce = "";
   private retryMs: number | undefined;
   private refused: WeftError | undefined;
   private readonly replies = new Map<number, Reply>();
@@ -56,6 +57,8 @@ export class Connection {
     private readonly token: string,
     private cursor: string | undefined,
     private readonly handler: Handler,
+    /** Signs the server's nonce, where the token is bound to a key. */
+    private readonly sign?: (nonce: string) => Promise<string>,
   ) {
     socket.onmessage = (e) => this.received(e.data);
     socket.onclose = (e) => this.end({ code: e.code, reason: e.reason });
@@ -145,6 +148,7 @@ export class Connection {
     switch (ev) {
       case "info":
         if (this.open || this.helloId) return;
+        this.nonce = String(object.nonce ?? "");
         this.limits = (object.limits ?? {}) as Limits;
         this.heartbeatMs = Number(object.heartbeat ?? 0) * 1000;
         this.hello();
@@ -162,7 +166,12 @@ export class Connection {
 
   private hello(): void {
     this.helloId = ++this.lastId;
-    this.write(JSON.stringify({ op: "hello", id: this.helloId, token: this.token, cursor: this.cursor }));
+    const hello = { op: "hello", id: this.helloId, token: this.token, cursor: this.cursor };
+    if (!this.sign) return this.write(JSON.stringify(hello));
+    this.sign(this.nonce).then(
+      (sig) => this.write(JSON.stringify({ ...hello, sig })),
+      (err) => this.abort(`the nonce cannot be signed: ${String(err)}`),
+    );
   }
 
   private reply(object: WireObject): void {

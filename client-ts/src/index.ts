@@ -1,10 +1,12 @@
 // @weft/client: Weft's wire in browsers and Node.
 export { Api } from "./api.js";
-export { Auth } from "./auth.js";
+export { Auth, type NewDevice } from "./auth.js";
 export { Client, type Events } from "./client.js";
 export { changed, isChange, targetOf } from "./changes.js";
+export { type DeviceKey, type DeviceKeys, IndexedDBKeys, WebCryptoKey } from "./devicekey.js";
 export { WeftError } from "./errors.js";
-export { LocalStorageTokens, MemoryTokens, type TokenStorage } from "./tokens.js";
+export { userNkey } from "./nkey.js";
+export { type Ended, LocalStorageTokens, MemoryTokens, type TokenStorage } from "./tokens.js";
 export {
   type Channel,
   type ChannelChange,
@@ -20,6 +22,7 @@ export {
   type Invited,
   type Me,
   type Message,
+  type Methods,
   type NotAdded,
   type Outbox,
   type Pending,

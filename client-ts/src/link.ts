@@ -2,6 +2,7 @@
 import type { Auth } from "./auth.js";
 import { backoff, jitter } from "./backoff.js";
 import { Connection, type End, type Handler, SUBPROTOCOL } from "./connection.js";
+import type { DeviceKey } from "./devicekey.js";
 import { WeftError } from "./errors.js";
 import type { ConnectionState } from "./types.js";
 import { onWakeup } from "./wakeups.js";
@@ -86,9 +87,11 @@ export class Link {
     this.attempt++;
     this.set({ name: "connecting" });
     let token: string;
+    let key: DeviceKey | undefined;
     let socket: WebSocket;
     try {
       token = await this.auth.accessToken(this.refused ? { refused: this.refused } : {});
+      key = await this.auth.deviceKey();
       if (turn !== this.turn) return;
       socket = this.openSocket(socketUrl(this.url), SUBPROTOCOL);
     } catch (err) {
@@ -98,20 +101,21 @@ export class Link {
       return;
     }
     const device = this.auth.grant?.device.id;
-    this.connection = new Connection(socket, token, this.owner.cursor(), {
+    const handler: Handler = {
       ...this.owner.handler(),
       ended: (end) => {
         this.connection = undefined;
         this.owner.lost(end);
         if (turn === this.turn) this.after(end, token, device);
       },
-    });
+    };
+    this.connection = new Connection(socket, token, this.owner.cursor(), handler, key && ((nonce) => key.sign(nonce)));
   }
 
   // after decides by how a connection ended.
   private after(end: End, token: string, device: string | undefined): void {
     if (end.code === CLOSE_REVOKED || end.refused?.code === "forbidden") {
-      this.auth.revoked(device);
+      this.auth.revoked(device, end.reason);
       this.finish("signed-out");
       return;
     }

@@ -38,6 +38,8 @@ export type User = {
   /** The id of a picture: see Api.avatarURL. */
   avatar?: string;
   deleted?: boolean;
+  /** It is no person but the internal service of this name: mark it as one. */
+  service?: string;
 };
 
 export type Circle = "all" | "contacts" | "none";
@@ -104,12 +106,16 @@ export type Invite = { code: string; created_by: string; created_at: number; exp
 export type Invited = { id: string; channel: string; name: string; about: string; avatar: string; members: number };
 export type SearchHit = { message: Message; snippet: { text: string; hit?: boolean }[] };
 export type Device = { id: string; name: string; platform: string; created_at: number; seen_at: number; current: boolean };
+/** How people sign in: by codes to their phones, and by an organisation's OpenID Connect issuer of this name. */
+export type Methods = { otp: boolean; oidc?: { name: string } };
 export type Grant = {
   user: User;
   device: { id: string; name: string; platform: string };
   access_token: string;
   expires_at: number;
   refresh_token: string;
+  /** The public half of the key that the tokens are bound to; absent where they are bearers. */
+  public_key?: string;
   /** The refresh that was begun with this grant and not heard of since: it is tried again under this name. */
   attempt?: string;
 };

@@ -12,6 +12,7 @@ import {
   type Message,
   type Outbox,
   type Pending,
+  WebCryptoKey,
 } from "../../src/index";
 import { Server } from "./server";
 
@@ -30,8 +31,8 @@ after(() => server?.stop());
 
 let phones = 0;
 
-async function signIn(name: string): Promise<{ id: string; phone: string; auth: Auth; api: Api }> {
-  const auth = new Auth({ url: server.url, storage: new MemoryTokens() });
+async function signIn(name: string, keys?: WebCryptoKey): Promise<{ id: string; phone: string; auth: Auth; api: Api }> {
+  const auth = new Auth({ url: server.url, storage: new MemoryTokens(), keys });
   const phone = `+4915112345${String(++phones).padStart(3, "0")}`;
   const { dev_code } = await auth.requestCode(phone);
   assert.ok(dev_code, "the server is in dev mode");
@@ -270,4 +271,38 @@ test("an outbox left by a client that was closed is sent by the next", async () 
   const { messages } = await a.history(directChannel(ann.id, bob.id));
   assert.deepEqual(texts(messages), ["later"]);
   assert.deepEqual(kept, []);
+});
+
+test("tokens are bound to the device's key: without it, and with another, nobody gets in", async () => {
+  assert.deepEqual(await new Auth({ url: server.url, storage: new MemoryTokens() }).methods(), { otp: true });
+  const key = await WebCryptoKey.generate();
+  const ann = await signIn("Ann", key);
+  await connected(ann.auth);
+  await ann.auth.accessToken({ refresh: true });
+  await connected(ann.auth); // what was renewed is bound to the same key
+
+  const { public_key, ...stolen } = ann.auth.grant!;
+  assert.equal(public_key, key.publicKey);
+  const other = await WebCryptoKey.generate();
+  for (const keys of [undefined, other]) {
+    // Where a thief has the access token only, a renewal must fail as well: it is not asked of the server here.
+    const storage = new MemoryTokens();
+    storage.save(keys ? { ...stolen, public_key: keys.publicKey } : stolen);
+    const fetch = () => Promise.reject(new TypeError("not here"));
+    const refusals: string[] = [];
+    const thief = new Client({
+      url: server.url,
+      auth: new Auth({ url: server.url, storage, keys, fetch }),
+      webSocket: (url, protocol) => {
+        const socket = webSocket(url, protocol);
+        socket.addEventListener("close", (e) => refusals.push(String(e.code)));
+        return socket;
+      },
+    });
+    clients.push(thief);
+    const waiting = next(thief, "state", (s) => s.name === "waiting");
+    thief.connect();
+    await waiting;
+    assert.deepEqual(refusals, ["4401"]);
+  }
 });

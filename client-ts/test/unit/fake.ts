@@ -1,5 +1,5 @@
 // A server that a test plays by hand, and a client that talks to it.
-import { Auth, Client, type Grant, MemoryTokens, type Outbox } from "../../src/index";
+import { Auth, Client, type DeviceKey, type Grant, MemoryTokens, type Outbox } from "../../src/index";
 
 export type Request = { op: string; id?: number; [field: string]: unknown };
 
@@ -45,8 +45,8 @@ export class Peer {
   }
 
   /** The connection ends. */
-  drop(code = 1006): void {
-    this.onclose?.({ code, reason: "" });
+  drop(code = 1006, reason = ""): void {
+    this.onclose?.({ code, reason });
   }
 
   /** Takes hello and answers it; returns the request. */
@@ -65,10 +65,12 @@ export class Peer {
 }
 
 /** A client of ann's, and the connections it makes. */
-export function ann(opts: { outbox?: Outbox; cursor?: string; fetch?: typeof fetch } = {}): { client: Client; auth: Auth; dialed(): Promise<Peer> } {
+export function ann(opts: { outbox?: Outbox; cursor?: string; keys?: DeviceKey; fetch?: typeof fetch } = {}): {
+  client: Client; auth: Auth; storage: MemoryTokens; dialed(): Promise<Peer>;
+} {
   const storage = new MemoryTokens();
-  storage.save(grant("access-1"));
-  const auth = new Auth({ url: "http://weft.test", storage, fetch: opts.fetch });
+  storage.save({ ...grant("access-1"), ...(opts.keys && { public_key: opts.keys.publicKey }) });
+  const auth = new Auth({ url: "http://weft.test", storage, keys: opts.keys, fetch: opts.fetch });
   const peers: Peer[] = [];
   const waiting: ((p: Peer) => void)[] = [];
   const client = new Client({
@@ -88,7 +90,7 @@ export function ann(opts: { outbox?: Outbox; cursor?: string; fetch?: typeof fet
     const peer = peers.shift();
     return peer ? Promise.resolve(peer) : new Promise((resolve) => waiting.push(resolve));
   };
-  return { client, auth, dialed };
+  return { client, auth, storage, dialed };
 }
 
 export function grant(token: string): Grant {
