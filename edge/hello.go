@@ -57,7 +57,7 @@ func (s *Session) hello(r *request) {
 		s.refuseOp(r.op, r.id, err)
 		code, why := closeUnauthorized, "not authenticated"
 		if errors.Is(err, errRevoked) {
-			code, why = closeRevoked, "the device was revoked"
+			code, why = closeRevoked, s.edge.revoked.why(claims.User, claims.Device)
 		}
 		s.close(code, why)
 		return
@@ -153,8 +153,8 @@ func (e *Edge) enter(s *Session, u fabric.UserID, d fabric.DeviceID) error {
 	e.metrics.sessions.Inc()
 	e.presence.update(u)
 	// A revocation that came between the check of the token and the join would have found no session to end.
-	if e.revoked.has(u, d) {
-		s.close(closeRevoked, "the device was revoked")
+	if why := e.revoked.why(u, d); why != "" {
+		s.close(closeRevoked, why)
 	}
 	if s.over() { // it ended before it was there to be taken out
 		e.leave(s)

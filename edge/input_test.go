@@ -9,6 +9,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/weft-im/weft/client"
 	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
@@ -249,8 +250,8 @@ func TestRevokedDeviceIsClosedAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, c := range sessions {
-		if code := c.Closed(); code != 4403 {
-			t.Errorf("edge %d: closed with %d, want 4403", i+1, code)
+		if end := c.ClosedWith(); end.Code != 4403 || end.Reason != "signed_out" {
+			t.Errorf("edge %d: closed with %v, want 4403 signed_out", i+1, end)
 		}
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("edge %d: closed after %s, want within 1 s", i+1, took)
@@ -263,8 +264,8 @@ func TestRevokedDeviceIsClosedAtOnce(t *testing.T) {
 	for _, e := range edges {
 		c := edgetest.Dial(t, e)
 		c.Ask("hello", map[string]any{"token": laptop.AccessToken})
-		if code := c.Closed(); code != 4403 {
-			t.Errorf("hello with a revoked token: closed with %d, want 4403", code)
+		if end := c.ClosedWith(); end.Code != 4403 || end.Reason != "signed_out" {
+			t.Errorf("hello with a revoked token: closed with %v, want 4403 signed_out", end)
 		}
 		if _, err := api(e).Lookup(t.Context(), laptop.AccessToken, ann.User.Phone); fabric.CodeOf(err) != fabric.CodeUnauthenticated {
 			t.Errorf("HTTP with a revoked token: %v", err)
@@ -272,5 +273,39 @@ func TestRevokedDeviceIsClosedAtOnce(t *testing.T) {
 	}
 	if _, err := api(e1).Refresh(t.Context(), laptop.RefreshToken, ""); fabric.CodeOf(err) != fabric.CodeUnauthenticated {
 		t.Errorf("refresh of a revoked device: %v", err)
+	}
+}
+
+// A session whose device was not revoked by its user is told so.
+func TestWhyADeviceIsRevoked(t *testing.T) {
+	f := edgetest.Start(t, edgetest.Config{})
+	e := f.Edge(t)
+	ann := f.User(t, e, "ann")
+	for _, tc := range []struct {
+		why    string
+		revoke func(device client.Grant) error
+	}{
+		{"reused", func(g client.Grant) error {
+			if _, err := api(e).Refresh(t.Context(), g.RefreshToken, "one"); err != nil {
+				return err
+			}
+			if _, err := api(e).Refresh(t.Context(), g.RefreshToken, "another"); fabric.CodeOf(err) != fabric.CodeUnauthenticated {
+				return fmt.Errorf("a spent refresh token: %w", err)
+			}
+			return nil
+		}},
+		{"deleted", func(g client.Grant) error {
+			return client.NewAccount(api(e), client.StaticToken(g.AccessToken)).DeleteMe(t.Context(), ann.User.Phone)
+		}},
+	} {
+		device := edgetest.SignIn(t, e.URL, ann.User.Phone, tc.why)
+		c := edgetest.Connect(t, e, device, "")
+		c.Synced()
+		if err := tc.revoke(device); err != nil {
+			t.Fatalf("%s: %v", tc.why, err)
+		}
+		if end := c.ClosedWith(); end.Code != 4403 || end.Reason != tc.why {
+			t.Errorf("%s: closed with %v", tc.why, end)
+		}
 	}
 }

@@ -22,11 +22,28 @@ type revoked struct {
 	again   chan struct{} // NATS is back
 
 	mu      sync.RWMutex
-	devices map[string]time.Time // by key; since when
+	devices map[string]revocation // by key
+}
+
+// revocation is since when a device is revoked, and why, as the close of its sessions tells.
+type revocation struct {
+	since time.Time
+	why   string
+}
+
+// revokedByUser is why a device was revoked whose user has done it; others are told by the bucket (package subjects).
+const revokedByUser = "signed_out"
+
+func whyRevoked(value string) string {
+	switch value {
+	case subjects.RevokedDeleted, subjects.RevokedReused, subjects.RevokedTooMany:
+		return value
+	}
+	return revokedByUser
 }
 
 func newRevoked(e *Edge) *revoked {
-	return &revoked{edge: e, devices: make(map[string]time.Time), again: make(chan struct{}, 1)}
+	return &revoked{edge: e, devices: make(map[string]revocation), again: make(chan struct{}, 1)}
 }
 
 // open returns once everything that was in the bucket is known.
@@ -120,8 +137,9 @@ func (r *revoked) changed(entry jetstream.KeyValueEntry) {
 	if entry.Operation() != jetstream.KeyValuePut {
 		return
 	}
+	why := whyRevoked(string(entry.Value()))
 	r.mu.Lock()
-	r.devices[entry.Key()] = entry.Created()
+	r.devices[entry.Key()] = revocation{entry.Created(), why}
 	r.mu.Unlock()
 	user, device, ok := subjects.ParsePresence(entry.Key()) // the same two tokens
 	if !ok {
@@ -132,7 +150,7 @@ func (r *revoked) changed(entry jetstream.KeyValueEntry) {
 	}
 	for _, s := range r.edge.hub.sessionsOf(user) {
 		if s.device == fabric.DeviceID(device) {
-			s.close(closeRevoked, "the device was revoked")
+			s.close(closeRevoked, why)
 		}
 	}
 }
@@ -141,16 +159,18 @@ func (r *revoked) changed(entry jetstream.KeyValueEntry) {
 func (r *revoked) forget(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for key, since := range r.devices {
-		if now.Sub(since) > r.edge.cfg.RevokedFor {
+	for key, is := range r.devices {
+		if now.Sub(is.since) > r.edge.cfg.RevokedFor {
 			delete(r.devices, key)
 		}
 	}
 }
 
-func (r *revoked) has(u fabric.UserID, d fabric.DeviceID) bool {
+func (r *revoked) has(u fabric.UserID, d fabric.DeviceID) bool { return r.why(u, d) != "" }
+
+// why returns why a device is revoked, "" where it is not.
+func (r *revoked) why(u fabric.UserID, d fabric.DeviceID) string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	_, ok := r.devices[subjects.Revoked(u, d)]
-	return ok
+	return r.devices[subjects.Revoked(u, d)].why
 }

@@ -121,7 +121,7 @@ func (r *Role) deliver(ctx context.Context, m jetstream.Msg) error {
 		return errNotForService
 	}
 	if fabric.IsOnly(m.Data()) {
-		return errNotForService // the service's own, to somebody who has blocked it
+		return errNotForService // it is its sender's alone
 	}
 	meta, err := m.Metadata()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -282,12 +283,27 @@ func TestWhatAServiceMayNot(t *testing.T) {
 		}
 	}
 
-	// Who has blocked it gets nothing more, and it is not told.
-	w.call(t, ann, "PUT", "/v1/blocks/"+string(orders.User), nil)
-	unseen := send(t, nc, toAnn, text(fabric.NewCID(), "buy more"))
-	if unseen.OK == nil {
-		t.Fatalf("to somebody who has blocked it: %+v", unseen.Err)
+	// Who has blocked it gets nothing more, and it is told; what it wrote before it may still take back, and no more.
+	before := send(t, nc, toAnn, text(fabric.NewCID(), "buy this"))
+	if before.OK == nil {
+		t.Fatalf("before it is blocked: %+v", before.Err)
 	}
+	a.Await("what it wrote", func(o edgetest.Object) bool { return o.Event() == "message" && o.Num("seq") == before.OK.Seq })
+	w.call(t, ann, "PUT", "/v1/blocks/"+string(orders.User), nil)
+	change := func(kind, more string) string {
+		return fmt.Sprintf(`{"cid":%q,"kind":%q,"body":{"seq":%d%s}}`, fabric.NewCID(), kind, before.OK.Seq, more)
+	}
+	for name, payload := range map[string]string{
+		"a message": text(fabric.NewCID(), "buy more"), "an edit": change("edit", `,"body":{"text":"buy more"}`), "a reaction": change("reaction", `,"emoji":"👍"`),
+	} {
+		if no := send(t, nc, toAnn, payload); no.Err == nil || no.Err.Code != fabric.CodeForbidden {
+			t.Errorf("%s to somebody who has blocked it: %+v, %+v", name, no.OK, no.Err)
+		}
+	}
+	if yes := send(t, nc, toAnn, change("delete", "")); yes.OK == nil {
+		t.Errorf("to take back what it wrote: %+v", yes.Err)
+	}
+	a.Await("that it took it back", func(o edgetest.Object) bool { return o.Event() == "message" && o.Str("kind") == "delete" })
 	w.call(t, ann, "DELETE", "/v1/blocks/"+string(orders.User), nil)
 	seen := send(t, nc, toAnn, text(fabric.NewCID(), "sorry"))
 	got := a.Await("what comes after", func(o edgetest.Object) bool { return o.Event() == "message" && o.Str("from") == string(orders.User) })

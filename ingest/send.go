@@ -104,7 +104,7 @@ func (r *Role) send(ctx context.Context, name, to string, data []byte) (msglog.S
 	if err != nil {
 		return none, err
 	}
-	c, only, err := r.admit(ctx, s, to, m)
+	c, err := r.admit(ctx, s, to, m)
 	if err != nil {
 		return none, err
 	}
@@ -124,7 +124,7 @@ func (r *Role) send(ctx context.Context, name, to string, data []byte) (msglog.S
 			}
 		}
 	}
-	return r.publish(ctx, s, c, m, only)
+	return r.publish(ctx, s, c, m)
 }
 
 // decode reads what a service has published, and checks what does not depend on where it goes.
@@ -163,42 +163,47 @@ func decode(data []byte) (m contract.ServiceSend, err error) {
 	return m, nil
 }
 
-// admit returns the channel that a message goes to, open, if the service may write there; only says that nobody but the
-// service may see it, since the user has blocked it.
-func (r *Role) admit(ctx context.Context, s *known, to string, m contract.ServiceSend) (c fabric.ChannelID, only bool, err error) {
+// admit returns the channel that a message goes to, open, if the service may write there. Unlike a person, a service is told
+// that a user has blocked it: it has other ways to reach them, and stops trying. What it wrote before it may still delete.
+func (r *Role) admit(ctx context.Context, s *known, to string, m contract.ServiceSend) (c fabric.ChannelID, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if c, err = fabric.ParseChannelID(to); err != nil {
-		return "", false, err
+		return "", err
 	}
 	switch c.Kind() {
 	case fabric.KindGroup:
 		if !s.MayGroups {
-			return "", false, fabric.Errorf(fabric.CodeForbidden, "service %s may not write to groups", s.Name)
+			return "", fabric.Errorf(fabric.CodeForbidden, "service %s may not write to groups", s.Name)
 		}
 		if fabric.IsChange(m.Kind) {
-			return "", false, fabric.Errorf(fabric.CodeForbidden, "kind %s: a service changes no message in groups", m.Kind)
+			return "", fabric.Errorf(fabric.CodeForbidden, "kind %s: a service changes no message in groups", m.Kind)
 		}
-		return c, false, r.mustBeThere(ctx, c)
+		return c, r.mustBeThere(ctx, c)
 	case fabric.KindSelf: // u.<user> is how a service says whom it means
 		_, user := c.Tokens()
 		c = fabric.Direct(s.User, fabric.UserID(user))
 	}
 	peer, ok := c.Peer(s.User)
 	if !ok || peer == s.User {
-		return "", false, fabric.Errorf(fabric.CodeForbidden, "service %s is not in channel %s: want u.<user>, or a chat of its own", s.Name, to)
+		return "", fabric.Errorf(fabric.CodeForbidden, "service %s is not in channel %s: want u.<user>, or a chat of its own", s.Name, to)
 	}
 	if !s.MayUsers {
-		return "", false, fabric.Errorf(fabric.CodeForbidden, "service %s may not write to users", s.Name)
+		return "", fabric.Errorf(fabric.CodeForbidden, "service %s may not write to users", s.Name)
 	}
 	open, err := service.Call[contract.ChatsOpenReply](ctx, r.nc, subjects.ChatsOpen, contract.ChatsOpenRequest{User: s.User, Peer: peer})
-	if err != nil || !fabric.IsChange(m.Kind) {
-		return c, open.Only, err
+	if err != nil {
+		return "", err
 	}
-	admitted, err := service.Call[contract.HistoryAdmitReply](ctx, r.nc, subjects.HistoryAdmit, contract.HistoryAdmitRequest{
-		User: s.User, Channel: c, Kind: m.Kind, Body: m.Body,
-	})
-	return c, admitted.Only || open.Only && m.Kind != fabric.MsgDelete, err
+	if open.Only && m.Kind != fabric.MsgDelete {
+		return "", fabric.Errorf(fabric.CodeForbidden, "user %s has blocked service %s", peer, s.Name)
+	}
+	if fabric.IsChange(m.Kind) {
+		_, err = service.Call[contract.HistoryAdmitReply](ctx, r.nc, subjects.HistoryAdmit, contract.HistoryAdmitRequest{
+			User: s.User, Channel: c, Kind: m.Kind, Body: m.Body,
+		})
+	}
+	return c, err
 }
 
 // mustBeThere refuses a group that does not exist, or has no members any more.
@@ -262,11 +267,8 @@ type outcome struct {
 // Published hands the word over; the channel has room for it.
 func (w waiter) Published(st msglog.Stored, err error) { w <- outcome{st, err} }
 
-func (r *Role) publish(ctx context.Context, s *known, c fabric.ChannelID, m contract.ServiceSend, only bool) (msglog.Stored, error) {
+func (r *Role) publish(ctx context.Context, s *known, c fabric.ChannelID, m contract.ServiceSend) (msglog.Stored, error) {
 	payload := fabric.AppendPayload(nil, s.User, m.CID, m.Kind, m.Body)
-	if only {
-		payload = fabric.AppendOnlyPayload(nil, s.User, m.CID, m.Kind, m.Body)
-	}
 	w := make(waiter, 1)
 	if err := r.publisher.PublishUnseen(c, s.User, m.CID, payload, w); err != nil {
 		return msglog.Stored{}, err

@@ -192,8 +192,12 @@ func Renewed(edge string) string { return "edge." + edge }
 // Revoked returns the key in the bucket of revoked devices.
 func Revoked(u fabric.UserID, d fabric.DeviceID) string { return string(u) + "." + string(d) }
 
-// RevokedDeleted is what stands there where the user's account was deleted; otherwise it is when the device was revoked.
-const RevokedDeleted = "deleted"
+// What stands there: when the device was revoked, in Unix milliseconds, where its user has done it, and otherwise why it was.
+const (
+	RevokedDeleted = "deleted"  // the user's account was deleted
+	RevokedReused  = "reused"   // a refresh token was used a second time
+	RevokedTooMany = "too_many" // the user has signed in on more devices than they may have
+)
 
 // Buckets.
 const (

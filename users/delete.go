@@ -58,8 +58,8 @@ func (r *Role) eraseAll(ctx context.Context, u fabric.UserID) error {
 		return fmt.Errorf("erase %s: %w", u, err)
 	}
 	for _, d := range devices {
-		if _, err := r.revoked.PutString(ctx, subjects.Revoked(u, d), subjects.RevokedDeleted); err != nil {
-			return fmt.Errorf("tell that device %s of %s is revoked: %w", d, u, err)
+		if err := r.tellRevoked(ctx, u, d, subjects.RevokedDeleted); err != nil {
+			return err
 		}
 	}
 	// Edges write no last seen for the sessions that end now.

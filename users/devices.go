@@ -39,5 +39,5 @@ func (r *Role) end(ctx context.Context, u fabric.UserID, d fabric.DeviceID) erro
 	if err := r.store.Revoke(ctx, u, d, fabric.Millis(r.cfg.Now())); err != nil {
 		return fmt.Errorf("revoke device %s of %s: %w", d, u, err)
 	}
-	return r.tellRevoked(ctx, u, d)
+	return r.tellRevoked(ctx, u, d, "")
 }

@@ -146,7 +146,7 @@ func (r *Role) enter(ctx context.Context, in SignIn, device contract.NewDevice) 
 		return none, fmt.Errorf("sign in: %w", err)
 	}
 	for _, d := range revoked {
-		if err := r.tellRevoked(ctx, user.ID, d); err != nil {
+		if err := r.tellRevoked(ctx, user.ID, d, subjects.RevokedTooMany); err != nil {
 			return none, err
 		}
 		r.audit.Write(audit.Event{What: audit.DeviceRevoked, User: user.ID, Device: d, Detail: "the user has too many"})

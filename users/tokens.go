@@ -12,6 +12,7 @@ import (
 	"github.com/weft-im/weft/auth"
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/subjects"
 )
 
 // Bounds of names, in bytes.
@@ -109,7 +110,7 @@ func (r *Role) rotate(ctx context.Context, req contract.UsersRefreshRequest) (co
 		r.reuses.Inc()
 		r.log.Warn("a spent refresh token was used: its device is revoked", "user", holder.User.ID, "device", holder.Device.ID)
 		r.audit.Write(audit.Event{What: audit.RefreshReused, User: holder.User.ID, Device: holder.Device.ID, Address: req.Address})
-		if err := r.tellRevoked(ctx, holder.User.ID, holder.Device.ID); err != nil {
+		if err := r.tellRevoked(ctx, holder.User.ID, holder.Device.ID, subjects.RevokedReused); err != nil {
 			return none, err
 		}
 		return none, fabric.Errorf(fabric.CodeUnauthenticated, "the refresh token was used before, so the device is revoked: sign in again")

@@ -163,10 +163,12 @@ func (r *Role) Run(ctx context.Context) error {
 	return errors.Join(err, r.audit.Drain(ctx))
 }
 
-// tellRevoked lets every edge know that a device is revoked.
-func (r *Role) tellRevoked(ctx context.Context, u fabric.UserID, d fabric.DeviceID) error {
-	at := strconv.FormatInt(fabric.Millis(r.cfg.Now()), 10)
-	if _, err := r.revoked.PutString(ctx, subjects.Revoked(u, d), at); err != nil {
+// tellRevoked lets every edge know that a device is revoked, and why; "" is by its user.
+func (r *Role) tellRevoked(ctx context.Context, u fabric.UserID, d fabric.DeviceID, why string) error {
+	if why == "" {
+		why = strconv.FormatInt(fabric.Millis(r.cfg.Now()), 10)
+	}
+	if _, err := r.revoked.PutString(ctx, subjects.Revoked(u, d), why); err != nil {
 		return fmt.Errorf("tell that device %s of %s is revoked: %w", d, u, err)
 	}
 	return nil

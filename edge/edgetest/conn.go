@@ -203,13 +203,19 @@ func (c *Conn) Next() Object {
 // Closed waits until the server ends the connection, and returns the code.
 func (c *Conn) Closed() websocket.StatusCode {
 	c.t.Helper()
+	return c.ClosedWith().Code
+}
+
+// ClosedWith waits until the server closes the connection, and returns with what.
+func (c *Conn) ClosedWith() websocket.CloseError {
+	c.t.Helper()
 	for {
 		if _, err := c.read(); err != nil {
 			var closed websocket.CloseError
 			if !errors.As(err, &closed) {
 				c.t.Fatalf("waiting for the close: %v", err)
 			}
-			return closed.Code
+			return closed
 		}
 	}
 }
