@@ -61,6 +61,14 @@ func (a *Account) DeleteMe(ctx context.Context, phone string) error {
 	return a.call(ctx, http.MethodDelete, "/v1/me", in, nil)
 }
 
+// DeleteMeByName is DeleteMe for one who has no phone, as who signs in by an issuer: their own name confirms it.
+func (a *Account) DeleteMeByName(ctx context.Context, name string) error {
+	in := struct {
+		Name string `json:"name"`
+	}{name}
+	return a.call(ctx, http.MethodDelete, "/v1/me", in, nil)
+}
+
 // Export writes the user's own data, a ZIP archive, to w, and returns its length in bytes.
 func (a *Account) Export(ctx context.Context, w io.Writer) (int64, error) {
 	resp, err := a.open(ctx, "/v1/me/export")

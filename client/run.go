@@ -72,8 +72,25 @@ func (s *Session) connect(refused string) (*conn, error) {
 	s.conn = nil
 	s.outbox.setOpen(false)
 	s.mu.Unlock()
+	var closed websocket.CloseError
+	if errors.As(err, &closed) && closed.Code == closeRevoked {
+		return c, &RevokedError{Why: closed.Reason, err: err}
+	}
 	return c, fmt.Errorf("client: connection lost: %w", err)
 }
+
+// RevokedError says that the device was revoked: it is signed out for good. Why is signed_out (from another device, or by
+// itself elsewhere), reused (a refresh token was used twice, so it may have been stolen), too_many (devices of the user) or
+// deleted (the account); there may be others.
+type RevokedError struct {
+	Why string
+	err error
+}
+
+func (e *RevokedError) Error() string { return "client: the device was revoked: " + e.Why }
+
+// Unwrap returns how the connection was closed.
+func (e *RevokedError) Unwrap() error { return e.err }
 
 // tokenError says that there was no token to connect with.
 type tokenError struct{ error }
