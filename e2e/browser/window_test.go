@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/weft-im/weft/weftest"
 )
 
 // patience bounds every wait for the page.
@@ -48,8 +51,10 @@ type window struct {
 	who string
 	ctx context.Context
 
-	mu      sync.Mutex
-	offline bool // the server is away: failed requests are to be expected
+	mu       sync.Mutex
+	offline  bool     // the server is away: failed requests are to be expected
+	expected []string // what its page says besides, by a part of it
+	said     []string // of those, what it has said
 }
 
 // size of a window.
@@ -108,14 +113,35 @@ func newWindow(t *testing.T, who, url string, s size, parent context.Context, op
 // heard fails the test for whatever a page should not say: exceptions, errors, and what its own policy forbids it.
 func (w *window) heard(m chromedp.ConsoleMessage) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	offline := w.offline
-	w.mu.Unlock()
+	if slices.ContainsFunc(w.expected, func(e string) bool { return strings.Contains(m.Text, e) }) {
+		w.said = append(w.said, m.Text)
+		return
+	}
 	connection := strings.Contains(m.Text, "ERR_CONNECTION") || strings.Contains(m.Text, "WebSocket connection")
 	switch {
 	case offline && connection:
 	case m.IsException(), m.Type == "error", m.Type == "warning":
 		w.t.Errorf("%s: the page says: %s (%s)", w.who, m, m.URL)
 	}
+}
+
+// expect says what the page will complain of, by a part of it: what a test provokes.
+func (w *window) expect(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.expected = append(w.expected, text)
+}
+
+// complains waits until the page has complained of what it was expected to.
+func (w *window) complains(text string) {
+	w.t.Helper()
+	weftest.Eventually(w.t, fmt.Sprintf("%s's page says %q", w.who, text), func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return slices.ContainsFunc(w.said, func(s string) bool { return strings.Contains(s, text) })
+	})
 }
 
 // away says that the server is going away, or is back.
@@ -188,6 +214,24 @@ func value[T any](w *window, expression string) T {
 		w.t.Fatalf("%s: %s: %v\n%s", w.who, expression, err, w.screen())
 	}
 	return v
+}
+
+// later returns what the promise of an expression comes to.
+func later[T any](w *window, expression string) T {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		w.t.Fatalf("%s: %s: %v\n%s", w.who, expression, err, w.screen())
+	}
+	return v
+}
+
+// signedOut waits until the page shows the ways in.
+func (w *window) signedOut() {
+	w.t.Helper()
+	w.sees("the sign-in is there", `!!document.querySelector('[data-testid=phone], [data-testid=oidc]')`)
 }
 
 // signIn signs in with the code that dev mode shows.

@@ -103,9 +103,14 @@ export class Session {
     this.pictures.stop();
   }
 
-  async signOut(): Promise<void> {
+  /** Leaves nothing that was written behind: who comes next may be somebody else. */
+  forget(): void {
     this.drafts.clear();
     this.outbox.clear();
+  }
+
+  async signOut(): Promise<void> {
+    this.forget();
     try {
       await this.auth.signOut();
     } catch {

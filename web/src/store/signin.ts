@@ -1,9 +1,14 @@
-// Signing in: phone, code, and a name the first time.
+// Signing in: by phone and code or by the organisation's issuer, and a name the first time.
 import { signal } from "@preact/signals";
-import { Api, type Auth, type Grant, WeftError } from "@weft/client";
+import { Api, type Auth, type Grant, type Methods, WeftError } from "@weft/client";
 import { deviceName } from "./device";
+import { leave, redirectUri, type Returned } from "./oidc";
 
-export type Step = "phone" | "code" | "name";
+/** "returning": back from the issuer, and not signed in yet. */
+export type Step = "start" | "code" | "name" | "returning";
+
+/** What the server calls one whose issuer tells no name. */
+const UNNAMED = "New here";
 
 /** Brings what people type into E.164, or says that it is no phone number. */
 export function e164(text: string): string | null {
@@ -12,7 +17,13 @@ export function e164(text: string): string | null {
 }
 
 export class SignIn {
-  readonly step = signal<Step>("phone");
+  readonly step = signal<Step>("start");
+  /** The ways in, null until the server has told them. */
+  readonly methods = signal<Methods | null>(null);
+  /** Why they could not be asked for. */
+  readonly unreachable = signal("");
+  /** Why whoever was signed in here is not any more. */
+  readonly why = signal("");
   readonly phone = signal("");
   readonly code = signal("");
   readonly devCode = signal("");
@@ -24,6 +35,31 @@ export class SignIn {
     private readonly url: string,
     private readonly entered: (grant: Grant) => void,
   ) {}
+
+  /** Nobody is signed in: shows the ways in, or goes on with what came back from the issuer. */
+  begin(why: string, returned: Returned | null): void {
+    this.why.value = why;
+    void this.loadMethods();
+    if (returned) void this.finishIssuer(returned);
+  }
+
+  async loadMethods(): Promise<void> {
+    this.unreachable.value = "";
+    try {
+      this.methods.value ??= await this.auth.methods();
+    } catch (err) {
+      this.unreachable.value = explain(err);
+    }
+  }
+
+  /** Leaves the page for the issuer's. */
+  async goToIssuer(): Promise<void> {
+    await this.attempt(async () => {
+      const { url, state } = await this.auth.oidcStart(redirectUri());
+      leave(state);
+      location.assign(url);
+    });
+  }
 
   /** For one who is signed in but has no name yet. */
   askName(): void {
@@ -47,10 +83,7 @@ export class SignIn {
 
   async enterCode(): Promise<void> {
     await this.attempt(async () => {
-      const device = { name: deviceName(navigator.userAgent), platform: "web" };
-      const grant = await this.auth.signIn({ phone: this.phone.value, code: this.code.value.trim(), device });
-      if (nameless(grant)) this.step.value = "name";
-      else this.entered(grant);
+      this.admit(await this.auth.signIn({ phone: this.phone.value, code: this.code.value.trim(), device: thisDevice() }));
     });
   }
 
@@ -62,9 +95,9 @@ export class SignIn {
     });
   }
 
-  /** Back to the phone number. */
+  /** Back to the ways in. */
   again(): void {
-    this.step.value = "phone";
+    this.step.value = "start";
     this.code.value = "";
     this.devCode.value = "";
     this.error.value = "";
@@ -74,6 +107,26 @@ export class SignIn {
   reset(): void {
     this.again();
     this.phone.value = "";
+    this.why.value = "";
+  }
+
+  private async finishIssuer({ code, state, error, expected }: Returned): Promise<void> {
+    if (!expected) {
+      this.error.value = "This sign-in was not begun here, or it took too long. Begin again.";
+      return;
+    }
+    if (error) {
+      this.error.value = refusal(error);
+      return;
+    }
+    this.step.value = "returning";
+    await this.attempt(async () => this.admit(await this.auth.oidcToken({ state, code, device: thisDevice() })));
+    if (this.error.value) this.step.value = "start";
+  }
+
+  private admit(grant: Grant): void {
+    if (nameless(grant)) this.step.value = "name";
+    else this.entered(grant);
   }
 
   private async attempt(work: () => Promise<void>): Promise<void> {
@@ -90,13 +143,30 @@ export class SignIn {
   }
 }
 
-/** Someone who registered and was not asked yet: the server calls them by their phone number. */
-export function nameless(grant: Grant): boolean {
-  return !grant.user.name || grant.user.name === grant.user.phone;
+function thisDevice(): { name: string; platform: string } {
+  return { name: deviceName(navigator.userAgent), platform: "web" };
+}
+
+/** Someone who registered and was not asked yet: the server calls them by their phone number, or as all who have none. */
+export function nameless({ user }: Grant): boolean {
+  return !user.name || user.name === (user.phone ?? UNNAMED);
+}
+
+// refusal is what an issuer's error means for whoever wanted to sign in.
+function refusal(error: string): string {
+  switch (error) {
+    case "access_denied":
+      return "You were not signed in: it was cancelled, or you may not sign in here.";
+    case "server_error":
+    case "temporarily_unavailable":
+      return "The organisation's sign-in does not work now. Try again later.";
+  }
+  return `The organisation's sign-in has failed${/^[a-z_]{1,40}$/.test(error) ? ` (${error})` : ""}. Tell whoever runs this server.`;
 }
 
 export function explain(err: unknown): string {
   if (!(err instanceof WeftError)) return "The server cannot be reached. Try again.";
+  if (err.code === "unavailable" && err.status === undefined) return "The server cannot be reached. Try again.";
   if (err.code === "rate_limited") return "Too many attempts. Wait a little, then try again.";
   return err.message || "That did not work. Try again.";
 }

@@ -1,9 +1,20 @@
 import { useSession } from "./context";
+import { ServiceIcon } from "./icons";
+
+interface Props {
+  id: string;
+  name: string;
+  picture?: string | undefined;
+  /** It is an internal service's, which looks like no person's. */
+  service?: boolean | undefined;
+}
 
 /** A picture, or the initials on a colour that stays the same for a chat. */
-export function Avatar({ id, name, picture }: { id: string; name: string; picture?: string | undefined }) {
+export function Avatar({ id, name, picture, service }: Props) {
   const url = useSession().pictures.url(picture);
-  if (url) return <img class="avatar" src={url} alt="" />;
+  const shape = service ? " avatar-service" : "";
+  if (url) return <img class={`avatar${shape}`} src={url} alt="" />;
+  if (service) return <span class={`avatar${shape}`} aria-hidden="true"><ServiceIcon /></span>;
   return <span class={`avatar avatar-${hue(id)}`} aria-hidden="true">{initials(name)}</span>;
 }
 

@@ -7,6 +7,7 @@ import { useSession } from "./context";
 import { MessageBody, systemText } from "./kinds";
 import { MessageMenu } from "./messagemenu";
 import { Quote } from "./quote";
+import { ServiceBadge } from "./service";
 import { Ticks } from "./ticks";
 import { clockTime, exactTime } from "./times";
 
@@ -34,7 +35,7 @@ export function Bubble({ message, state, first, chat, show }: Props) {
       data-seq={message.seq} data-state={state}>
       <div class="bubble">
         {chat.kind === "group" && !mine && first ? (
-          <span class={`sender sender-${hue(message.from)}`} dir="auto">{name}</span>
+          <span class={`sender sender-${hue(message.from)}`} dir="auto">{name}<ServiceBadge user={imported ? undefined : people.get(message.from)} /></span>
         ) : (
           <span class="sr-only">{mine ? "You" : name}: </span>
         )}

@@ -5,6 +5,7 @@ import { Avatar } from "./avatar";
 import { ChatMenu } from "./chatmenu";
 import { useSession } from "./context";
 import { preview } from "./kinds";
+import { ServiceBadge } from "./service";
 import { Ticks } from "./ticks";
 import { exactTime, shortTime } from "./times";
 
@@ -18,8 +19,8 @@ export function ChatItem({ chat, open, focusable }: { chat: Chat; open: boolean;
       <button type="button" class={`chat-item${open ? " open" : ""}${unread > 0 ? " has-unread" : ""}`} data-testid="chat-item"
         data-channel={chat.id} aria-current={open ? "true" : undefined} tabIndex={focusable ? 0 : -1}
         onClick={() => session.route.go(chat.id)}>
-        <Avatar id={chat.peer?.id ?? chat.id} name={chat.name} picture={chat.avatar} />
-        <span class="chat-name" dir="auto">{chat.name || "…"}{isMuted(chat, now.value) && <span title="Muted" aria-label="Muted"> 🔇</span>}</span>
+        <Avatar id={chat.peer?.id ?? chat.id} name={chat.name} picture={chat.avatar} service={!!chat.peer?.service} />
+        <span class="chat-name" dir="auto">{chat.name || "…"}<ServiceBadge user={chat.peer} />{isMuted(chat, now.value) && <span title="Muted" aria-label="Muted"> 🔇</span>}</span>
         <time class="chat-time" dateTime={new Date(at).toISOString()} title={exactTime(at)}>{shortTime(at, now.value)}</time>
         <LastMessage chat={chat} />
         {unread === 0 && chat.prefs.marked_unread && <span class="unread dot" data-testid="unread" aria-label="marked as unread" />}

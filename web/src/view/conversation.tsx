@@ -13,6 +13,7 @@ import { MessageInfo } from "./messageinfo";
 import { MessageList } from "./messages";
 import { PeerState } from "./peerstate";
 import { PinBar } from "./pinbar";
+import { ServiceBadge } from "./service";
 
 /** The open chat. Mounted anew for each. */
 export function Conversation({ chat }: { chat: Chat }) {
@@ -48,10 +49,10 @@ export function Conversation({ chat }: { chat: Chat }) {
         </button>
         <button type="button" class="bar-open" data-testid="open-info" aria-label={`About ${chat.name}`} aria-expanded={session.panel.value === "info"}
           onClick={() => (session.panel.value = session.panel.value === "info" ? "" : "info")}>
-          <Avatar id={chat.peer?.id ?? chat.id} name={chat.name} picture={chat.avatar} />
+          <Avatar id={chat.peer?.id ?? chat.id} name={chat.name} picture={chat.avatar} service={!!chat.peer?.service} />
         </button>
         <div class="bar-title">
-          <h2 ref={title} tabIndex={-1} dir="auto">{chat.name || "…"}</h2>
+          <h2 ref={title} tabIndex={-1} dir="auto">{chat.name || "…"}<ServiceBadge user={chat.peer} /></h2>
           <PeerState chat={chat} />
         </div>
       </header>
@@ -67,8 +68,8 @@ export function Conversation({ chat }: { chat: Chat }) {
 // silenced says why one cannot write here, "" where one can.
 function silenced(chat: Chat): string {
   if (chat.kind === "group" && chat.settings?.send === "admins" && !isAdmin(chat)) return "Only admins write in this group.";
-  if (chat.peer?.deleted) return "This account was deleted.";
-  if (chat.blocked) return "You have blocked this person. Unblock them to write.";
+  if (chat.peer?.deleted) return chat.peer.service ? "This service was removed." : "This account was deleted.";
+  if (chat.blocked) return chat.peer?.service ? "You have blocked this service. Unblock it to write." : "You have blocked this person. Unblock them to write.";
   return "";
 }
 

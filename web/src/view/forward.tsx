@@ -4,6 +4,7 @@ import { Avatar } from "./avatar";
 import { useSession } from "./context";
 import { Dialog } from "./dialog";
 import { preview } from "./kinds";
+import { ServiceBadge } from "./service";
 
 /** How many chats a message is forwarded to at once. */
 const MAX_CHATS = 5;
@@ -31,8 +32,9 @@ export function Forward({ message }: { message: Message }) {
             <label class="choice">
               <input type="checkbox" data-testid="forward-to" data-channel={chat.id} checked={chosen.value.has(chat.id)}
                 disabled={!chosen.value.has(chat.id) && chosen.value.size >= MAX_CHATS} onChange={() => toggle(chat.id)} />
-              <Avatar id={chat.peer?.id ?? chat.id} name={chat.name} picture={chat.avatar} />
+              <Avatar id={chat.peer?.id ?? chat.id} name={chat.name} picture={chat.avatar} service={!!chat.peer?.service} />
               <span dir="auto">{chat.name}</span>
+              <ServiceBadge user={chat.peer} />
             </label>
           </li>
         ))}

@@ -16,6 +16,7 @@ export const SendIcon = () => <Icon><path d="M4 12l16-8-6 16-3-7z" fill="current
 export const DownIcon = () => <Icon><path d="M6 9l6 6 6-6" /></Icon>;
 export const MoreIcon = () => <Icon size={18}><path d="M12 5.500v.1M12 12v.1M12 18.500v.1" stroke-width="3" /></Icon>;
 export const SearchIcon = () => <Icon size={20}><circle cx="11" cy="11" r="6.5" /><path d="M16 16l4.500 4.500" /></Icon>;
+export const ServiceIcon = () => <Icon size={22}><rect x="4" y="8" width="16" height="11" rx="3" /><path d="M12 8V4M9 13v1M15 13v1M2 12v3M22 12v3" /></Icon>;
 export const CloseIcon = () => <Icon><path d="M6 6l12 12M18 6L6 18" /></Icon>;
 
 export function Logo() {

@@ -13,6 +13,7 @@ export function PeerState({ chat }: { chat: Chat }) {
   }
   if (chat.kind === "group") return <p class="peer-state" data-testid="member-count">{chat.members === 1 ? "1 member" : `${chat.members ?? "…"} members`}</p>;
   if (chat.blocked) return <p class="peer-state">blocked</p>;
+  if (chat.peer?.service) return <p class="peer-state" data-testid="service-name">internal service {chat.peer.service}</p>;
   const presence = chat.peer && session.watched.presence.value.get(chat.peer.id);
   const live = session.connection.value.name === "live";
   const text =

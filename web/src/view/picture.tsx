@@ -9,12 +9,13 @@ interface Props {
   id: string;
   name: string;
   picture?: string | undefined;
+  service?: boolean;
   /** Takes the picture's id, "" to have none; absent where it is not ours to change. */
   save?: ((picture: string) => Promise<unknown>) | false;
 }
 
 /** A large picture, and how to change it. */
-export function Picture({ id, name, picture, save }: Props) {
+export function Picture({ id, name, picture, service, save }: Props) {
   const session = useSession();
   const busy = useSignal(false);
   const error = useSignal("");
@@ -32,7 +33,7 @@ export function Picture({ id, name, picture, save }: Props) {
   };
   return (
     <div class="picture" aria-busy={busy.value}>
-      <Avatar id={id} name={name} picture={picture} />
+      <Avatar id={id} name={name} picture={picture} service={service} />
       {save && (
         <div class="row">
           <input ref={file} type="file" hidden accept="image/png,image/jpeg,image/webp" data-testid="picture-file" onChange={(e) => {

@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { useSession } from "./context";
 import { Dialog, Panel } from "./dialog";
 import { Picture } from "./picture";
+import { ServiceBadge } from "./service";
 import { Choice, TextField } from "./textfield";
 import { exactTime } from "./times";
 
@@ -58,7 +59,7 @@ function Blocked() {
       <ul role="list">
         {users.value.map((user) => (
           <li key={user.id} class="row">
-            <span class="member-name" dir="auto">{user.name}</span>
+            <span class="member-name" dir="auto">{user.name}<ServiceBadge user={user} /></span>
             <button type="button" class="link" onClick={() => void actions.attempt(async () => {
               await api.block(user.id, false);
               await load();
@@ -80,13 +81,13 @@ function Devices() {
       <h3 class="list-head">Devices</h3>
       <ul role="list" data-testid="devices">
         {devices.value.map((device) => (
-          <li key={device.id} class="row">
+          <li key={device.id} class="row" data-testid="device" data-device={device.id} data-current={device.current}>
             <span class="member-name">
               <span dir="auto">{device.name || device.platform}</span>
               <span class="soft"> {device.current ? "this one" : `seen ${exactTime(device.seen_at)}`}</span>
             </span>
             {!device.current && (
-              <button type="button" class="link danger" onClick={() => void actions.attempt(async () => {
+              <button type="button" class="link danger" data-testid="device-sign-out" aria-label={`Sign out ${device.name || device.platform}`} onClick={() => void actions.attempt(async () => {
                 await api.revokeDevice(device.id);
                 await load();
               })}>Sign out</button>
@@ -102,7 +103,7 @@ function Account({ me }: { me: Me }) {
   const session = useSession();
   const { api, actions } = session;
   const deleting = useSignal(false);
-  const phone = useSignal("");
+  const typed = useSignal("");
   const busy = useSignal(false);
   const exportAll = () => void actions.attempt(async () => {
     busy.value = true;
@@ -127,13 +128,13 @@ function Account({ me }: { me: Me }) {
           <form class="form" onSubmit={(e) => {
             e.preventDefault();
             void actions.attempt(async () => {
-              await api.deleteMe(phone.value.replace(/[\s().\-/]/g, ""));
+              await api.deleteMe(me.phone ? { phone: typed.value.replace(/[\s().\-/]/g, "") } : { name: typed.value.trim() });
               await session.signOut();
             });
           }}>
             <p>Your profile, contacts and devices go, for good, and you leave your groups. What you wrote stays with those you wrote to.</p>
-            <label for="delete-phone">Your phone number, {me.phone}, to confirm</label>
-            <input id="delete-phone" data-testid="delete-phone" type="tel" autocomplete="off" required value={phone.value} onInput={(e) => (phone.value = e.currentTarget.value)} />
+            <label for="delete-typed">{me.phone ? `Your phone number, ${me.phone}, to confirm` : `Your name, ${me.name}, to confirm`}</label>
+            <input id="delete-typed" data-testid="delete-typed" inputMode={me.phone ? "tel" : "text"} autocomplete="off" required value={typed.value} onInput={(e) => (typed.value = e.currentTarget.value)} />
             <button class="primary" data-testid="delete-confirm">Delete for good</button>
           </form>
         </Dialog>

@@ -4,24 +4,51 @@ import { useEffect, useRef } from "preact/hooks";
 import type { SignIn } from "../store/signin";
 import { Logo } from "./icons";
 
-/** The pages before the chats: phone, code, name. */
+/** The pages before the chats: the ways in, code, name. */
 export function SignInPage({ signIn }: { signIn: SignIn }) {
   const step = signIn.step.value;
   return (
     <main class="signin">
       <div class="card">
         <Logo />
-        {step === "phone" && <PhoneStep signIn={signIn} />}
+        {step === "start" && <Start signIn={signIn} />}
         {step === "code" && <CodeStep signIn={signIn} />}
         {step === "name" && <NameStep signIn={signIn} />}
+        {step === "returning" && <p role="status">Signing you in…</p>}
       </div>
     </main>
   );
 }
 
+/** The ways in that the server has, and why one has to take one of them again. */
+function Start({ signIn }: { signIn: SignIn }) {
+  const methods = signIn.methods.value;
+  return (
+    <>
+      {signIn.why.value && <p class="hint" role="status" data-testid="ended">{signIn.why.value}</p>}
+      {!methods && (signIn.unreachable.value ? (
+        <p class="error" role="alert">
+          {signIn.unreachable.value} <button type="button" class="link" data-testid="methods-retry" onClick={() => void signIn.loadMethods()}>Try again</button>
+        </p>
+      ) : <p role="status">Connecting…</p>)}
+      {methods?.otp && <PhoneStep signIn={signIn} />}
+      {methods && !methods.otp && <h1>Sign in to Weft</h1>}
+      {methods?.oidc && (
+        <div class="issuer">
+          {methods.otp && <p class="or">or</p>}
+          <button type="button" class={methods.otp ? "secondary" : "primary"} data-testid="oidc" disabled={signIn.busy.value} onClick={() => void signIn.goToIssuer()}>
+            Sign in with <span dir="auto">{methods.oidc.name}</span>
+          </button>
+        </div>
+      )}
+      {methods && <p class="error" role="alert" data-testid="signin-error">{signIn.error.value}</p>}
+    </>
+  );
+}
+
 function PhoneStep({ signIn }: { signIn: SignIn }) {
   return (
-    <Step signIn={signIn} title="Sign in to Weft" submit={() => signIn.requestCode()}>
+    <Step signIn={signIn} title="Sign in to Weft" submit={() => signIn.requestCode()} quiet>
       <p>We send a code to your phone number.</p>
       <label for="phone">Phone number</label>
       <input id="phone" data-testid="phone" type="tel" name="phone" autocomplete="tel" required placeholder="+49 151 23456789"
@@ -58,7 +85,8 @@ function NameStep({ signIn }: { signIn: SignIn }) {
   );
 }
 
-function Step(props: { signIn: SignIn; title: string; submit: () => void; children: ComponentChildren }) {
+// quiet: what goes wrong is said elsewhere on the page.
+function Step(props: { signIn: SignIn; title: string; submit: () => void; quiet?: boolean; children: ComponentChildren }) {
   const form = useRef<HTMLFormElement>(null);
   useEffect(() => form.current?.querySelector("input")?.focus(), []);
   const submit = (e: TargetedSubmitEvent<HTMLFormElement>) => {
@@ -69,7 +97,7 @@ function Step(props: { signIn: SignIn; title: string; submit: () => void; childr
     <form ref={form} onSubmit={submit} aria-busy={props.signIn.busy.value}>
       <h1>{props.title}</h1>
       {props.children}
-      <p class="error" role="alert">{props.signIn.error.value}</p>
+      {!props.quiet && <p class="error" role="alert" data-testid="signin-error">{props.signIn.error.value}</p>}
     </form>
   );
 }
