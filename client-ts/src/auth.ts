@@ -137,8 +137,8 @@ export class Auth {
   }
 
   /**
-   * The server said that the device is revoked, and why: its grant is dropped, but not one that came meanwhile.
-   * @internal
+   * The server said that the device is revoked, and why: its grant is dropped, but not one that came meanwhile. The
+   * connection calls it; an application does where it knows of the end by itself, as after Api.deleteMe.
    */
   revoked(device: string | undefined, reason?: string): void {
     if (this.grant && (device === undefined || this.grant.device.id === device)) this.drop(endedBy(reason));

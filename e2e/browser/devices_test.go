@@ -96,15 +96,15 @@ func TestASignInThatIsNotGoodAnyMore(t *testing.T) {
 	ann := open(t, startBrowser(t), "ann", p.URL, desktop)
 	ann.signIn(annsPhone, "Ann")
 	g := grantOf(ann)
-	ann.expect("401")
-	ann.expect("404")
+	ann.expect("none.txt")
+	ann.expect("/v1/auth/refresh")
 	// the browser is off while its device is revoked, and comes back when its access token has expired
 	ann.do("leave", chromedp.Navigate("about:blank"))
 	if err := (client.API{URL: p.URL}).Logout(t.Context(), g.AccessToken); err != nil {
 		t.Fatal(err)
 	}
 	ann.do("come back", chromedp.Navigate(p.URL+"/none.txt")) // of the origin, and not the page
-	ann.complains("404")
+	ann.complains("none.txt")
 	value[bool](ann, fmt.Sprintf(`(() => {
 		const grant = JSON.parse(localStorage.getItem('weft.grant'));
 		localStorage.setItem('weft.grant', JSON.stringify({ ...grant, expires_at: %d }));
@@ -112,7 +112,7 @@ func TestASignInThatIsNotGoodAnyMore(t *testing.T) {
 	})()`, time.Now().Add(-time.Minute).UnixMilli()))
 	ann.do("open the page", chromedp.Navigate(p.URL))
 	ann.shows("ended", "not good any more")
-	ann.complains("401")
+	ann.complains("/v1/auth/refresh")
 	ann.enterAgain(annsPhone)
 	ann.gone("ended")
 }

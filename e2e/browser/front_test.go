@@ -17,6 +17,7 @@ type front struct {
 	mu        sync.Mutex
 	to        *httputil.ReverseProxy
 	refreshes int
+	refused   string        // a path whose calls are answered with 503
 	hold      chan struct{} // refreshes wait until it is closed; nil lets them pass
 	held      chan struct{} // gets one for each that waits
 }
@@ -52,6 +53,7 @@ func (f *front) send(t *testing.T, to string) {
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	to, hold := f.to, f.hold
+	refused := r.URL.Path == f.refused
 	isRefresh := r.URL.Path == "/v1/auth/refresh"
 	if isRefresh {
 		f.refreshes++
@@ -61,7 +63,18 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.held <- struct{}{}
 		<-hold
 	}
+	if refused {
+		http.Error(w, "away", http.StatusServiceUnavailable)
+		return
+	}
 	to.ServeHTTP(w, r)
+}
+
+// refuse has calls of a path answered as if what they are for were away; of none with "".
+func (f *front) refuse(path string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refused = path
 }
 
 // holdRefreshes lets none pass until release.

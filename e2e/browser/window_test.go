@@ -115,11 +115,12 @@ func (w *window) heard(m chromedp.ConsoleMessage) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	offline := w.offline
-	if slices.ContainsFunc(w.expected, func(e string) bool { return strings.Contains(m.Text, e) }) {
-		w.said = append(w.said, m.Text)
+	text := m.Text + " " + m.URL
+	if slices.ContainsFunc(w.expected, func(e string) bool { return strings.Contains(text, e) }) {
+		w.said = append(w.said, text)
 		return
 	}
-	connection := strings.Contains(m.Text, "ERR_CONNECTION") || strings.Contains(m.Text, "WebSocket connection")
+	connection := strings.Contains(text, "ERR_CONNECTION") || strings.Contains(m.Text, "WebSocket connection")
 	switch {
 	case offline && connection:
 	case m.IsException(), m.Type == "error", m.Type == "warning":
@@ -176,6 +177,18 @@ func (w *window) screen() string {
 func (w *window) sees(what, expression string) {
 	w.t.Helper()
 	w.do("wait until "+what, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(patience-time.Second)))
+}
+
+// arrives waits until a JavaScript expression is true of a page that the window is on its way to: those before it may go
+// while they are asked.
+func (w *window) arrives(what, expression string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	weftest.Eventually(w.t, w.who+" sees "+what, func() bool {
+		is, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
+		return err == nil && is
+	})
 }
 
 // by is the selector of a test id.

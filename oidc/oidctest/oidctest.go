@@ -21,7 +21,8 @@ import (
 // Redirect is where the issuer sends people back to. Nothing listens there: a browser is stopped before it goes.
 const Redirect = "http://localhost:9999/back"
 
-const password = "verysecure"
+// Password is everybody's.
+const Password = "verysecure"
 
 // Issuer is a running one.
 type Issuer struct {
@@ -47,7 +48,7 @@ func Start(t testing.TB, names ...string) *Issuer {
 	}
 	i := &Issuer{URL: "http://" + l.Addr().String() + "/", people: people{}}
 	for _, name := range names {
-		i.people[name] = &storage.User{ID: name, Username: name, Password: password, FirstName: name, LastName: "Weaver", Email: name + "@weavers.example", EmailVerified: true}
+		i.people[name] = &storage.User{ID: name, Username: name, Password: Password, FirstName: name, LastName: "Weaver", Email: name + "@weavers.example", EmailVerified: true}
 	}
 	i.Config = oidc.Config{Issuer: i.URL, Name: "Weavers", ClientID: fmt.Sprintf("weft%d", clients.Add(1)), ClientSecret: "secret"}
 	storage.RegisterClients(storage.WebClient(i.Config.ClientID, i.Config.ClientSecret, Redirect))
@@ -62,6 +63,11 @@ func Start(t testing.TB, names ...string) *Issuer {
 		<-ended
 	})
 	return i
+}
+
+// Allow has people sent back to another address as well.
+func (i *Issuer) Allow(redirect string) {
+	storage.RegisterClients(storage.WebClient(i.Config.ClientID, i.Config.ClientSecret, Redirect, redirect))
 }
 
 // SignIn goes where Weft sends somebody, signs them in there, and returns the code and the state that they come back with.
@@ -84,7 +90,7 @@ func (i *Issuer) SignIn(t testing.TB, to, name string) (code, state string) {
 		t.Fatal(err)
 	}
 	_ = page.Body.Close()
-	form := url.Values{"username": {name}, "password": {password}, "id": {page.Request.URL.Query().Get("authRequestID")}}
+	form := url.Values{"username": {name}, "password": {Password}, "id": {page.Request.URL.Query().Get("authRequestID")}}
 	done, err := browser.PostForm(i.URL+"login/username", form)
 	if err != nil {
 		t.Fatal(err)

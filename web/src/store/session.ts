@@ -118,6 +118,13 @@ export class Session {
     }
   }
 
+  /** Deletes the account for good; one's phone confirms it, or one's name where one has none. */
+  async deleteAccount(confirm: { phone: string } | { name: string }): Promise<void> {
+    const device = this.auth.grant?.device.id;
+    await this.api.deleteMe(confirm);
+    this.auth.revoked(device, "deleted"); // the server has signed all devices out, and says so to this one any moment
+  }
+
   /** Connects now instead of when the countdown ends. */
   reconnect(): void {
     this.client.connect();

@@ -128,8 +128,7 @@ function Account({ me }: { me: Me }) {
           <form class="form" onSubmit={(e) => {
             e.preventDefault();
             void actions.attempt(async () => {
-              await api.deleteMe(me.phone ? { phone: typed.value.replace(/[\s().\-/]/g, "") } : { name: typed.value.trim() });
-              await session.signOut();
+              await session.deleteAccount(me.phone ? { phone: typed.value.replace(/[\s().\-/]/g, "") } : { name: typed.value.trim() });
             });
           }}>
             <p>Your profile, contacts and devices go, for good, and you leave your groups. What you wrote stays with those you wrote to.</p>
