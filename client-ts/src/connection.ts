@@ -5,6 +5,8 @@ import { packFrames, readFrame, type WireObject } from "./frames.js";
 import type { Limits } from "./types.js";
 
 export const SUBPROTOCOL = "weft.v1";
+/** WebSocket.OPEN, which not every implementation has on its class. */
+const OPEN = 1;
 const HANDSHAKE_MS = 15_000;
 const PONG_MS = 10_000;
 
@@ -118,7 +120,7 @@ export class Connection {
   private flush(): void {
     const requests = this.queue;
     this.queue = [];
-    if (this.over || requests.length === 0) return;
+    if (this.over || requests.length === 0 || this.socket.readyState > OPEN) return; // what goes to nobody is told as lost by the end
     for (const frame of packFrames(requests, this.limits.frame_bytes ?? 0)) this.socket.send(frame);
   }
 

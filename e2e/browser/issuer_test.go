@@ -101,8 +101,22 @@ func TestSignInByAnIssuer(t *testing.T) {
 	emil.click("join")
 	emil.shows("system-message", "emil Weaver joined by an invite")
 
-	// nobody has a phone here: nothing says so, and to delete the account one's name confirms it
+	// nobody has a phone to be found by: a link leads to dora, and by itself to nobody
 	dora.shows("members", "emil Weaver")
+	dora.choose("main-menu", "settings")
+	dora.sees("her link", `!!document.querySelector('[data-testid=my-link]')`)
+	link := value[string](dora, `document.querySelector('[data-testid=my-link]').textContent`)
+	emil.do("follow her link", chromedp.Evaluate[chromedp.Void](`location.href = "`+link+`"`))
+	emil.sees("the chat with her", `document.querySelector('[data-testid=conversation] h2')?.textContent === 'dora Weaver'`)
+	emil.send("Found you")
+	dora.shows("chat-item", "Found you")
+	dora.do("follow her own", chromedp.Evaluate[chromedp.Void](`location.href = "`+link+`"`))
+	dora.shows("notice", "link to yourself")
+	dora.expect("/v1/users/")
+	dora.do("follow one of nobody", chromedp.Evaluate[chromedp.Void](`location.href = "`+link[:len(link)-4]+`0000"`))
+	dora.shows("notice", "no such user")
+
+	// nobody has a phone here: nothing says so, and to delete the account one's name confirms it
 	for _, w := range []*window{dora, emil} {
 		if n := value[int](w, `(document.body.innerText.match(/undefined|null|phone/gi) ?? []).length`); n != 0 {
 			t.Errorf("%s sees something of phones:\n%s", w.who, w.screen())

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createPublicKey, verify } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
 import { test } from "node:test";
 import { Auth, type DeviceKey, type DeviceKeys, type Grant, MemoryTokens, userNkey, WebCryptoKey } from "../../src/index";
 import { ann, grant } from "./fake";
@@ -44,6 +44,14 @@ test("WebCrypto's key signs and cannot be read out", async () => {
   assert.ok(!verify(null, Buffer.from("another nonce"), publicKey, signature));
   const { privateKey } = key.stored;
   for (const format of ["pkcs8", "jwk"] as const) await assert.rejects(crypto.subtle.exportKey(format, privateKey));
+});
+
+test("a key of Node's is one too", async () => {
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  const raw = Buffer.from(publicKey.export({ format: "jwk" }).x!, "base64url");
+  const key: DeviceKey = { publicKey: userNkey(raw), sign: async (nonce) => sign(null, Buffer.from(nonce), privateKey).toString("base64url") };
+  const web = new WebCryptoKey(key.publicKey, await crypto.subtle.importKey("pkcs8", privateKey.export({ format: "der", type: "pkcs8" }), { name: "Ed25519" }, false, ["sign"]));
+  assert.equal(await key.sign("n0nce"), await web.sign("n0nce"));
 });
 
 /** Keeps keys in memory. */

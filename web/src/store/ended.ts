@@ -2,7 +2,7 @@
 import type { Ended } from "@weft/client";
 
 const words: Record<Ended, string> = {
-  signed_out: "You were signed out here from another of your devices.",
+  signed_out: "You were signed out here, from another of your devices or by whoever runs this server.",
   reused: "You were signed out here: this sign-in was used a second time, so somebody may have copied it. Sign in again, and look through your devices in the settings.",
   too_many: "You were signed out here, since you have signed in on more devices than you may have.",
   deleted: "This account was deleted.",

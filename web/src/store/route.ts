@@ -1,9 +1,10 @@
 // What is open, kept in the address, so that the browser's back button, bookmarks and reloads do what they should:
-// #/<channel> is a chat, #/join/<code> an invite.
+// #/<channel> is a chat, #/join/<code> an invite, #/with/<user> the chat with somebody.
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
 
 const prefix = "#/";
 const joining = "join/";
+const meeting = "with/";
 
 function read(): string {
   if (!location.hash.startsWith(prefix)) return "";
@@ -19,12 +20,19 @@ export function inviteLink(code: string): string {
   return `${location.origin}${location.pathname}${prefix}${joining}${encodeURIComponent(code)}`;
 }
 
+/** Where whoever opens it can write to a user: for those who have no phone to be found by. */
+export function personLink(user: string): string {
+  return `${location.origin}${location.pathname}${prefix}${meeting}${encodeURIComponent(user)}`;
+}
+
 export class Route {
   private readonly current = signal(read());
   /** The open chat, "" if none is. */
-  readonly channel: ReadonlySignal<string> = computed(() => (this.current.value.startsWith(joining) ? "" : this.current.value));
+  readonly channel: ReadonlySignal<string> = computed(() => (this.after(joining) || this.after(meeting) ? "" : this.current.value));
   /** The code of the invite that was followed, "" if none was. */
-  readonly invite: ReadonlySignal<string> = computed(() => (this.current.value.startsWith(joining) ? this.current.value.slice(joining.length) : ""));
+  readonly invite: ReadonlySignal<string> = computed(() => this.after(joining));
+  /** Whose link was followed, "" if none was. */
+  readonly person: ReadonlySignal<string> = computed(() => this.after(meeting));
   private readonly changed = () => (this.current.value = read());
 
   constructor() {
@@ -34,6 +42,10 @@ export class Route {
   close(): void {
     removeEventListener("popstate", this.changed);
     history.replaceState(null, "", location.pathname);
+  }
+
+  private after(place: string): string {
+    return this.current.value.startsWith(place) ? this.current.value.slice(place.length) : "";
   }
 
   /** From one chat to another is no step back: back leads to the list. */

@@ -86,6 +86,10 @@ export class Session {
       client.on("reset", () => this.lostTrack()),
       effect(() => client.active(visible.value)),
       effect(() => {
+        const person = this.route.person.value;
+        if (person) untracked(() => void this.openPerson(person));
+      }),
+      effect(() => {
         const channel = this.route.channel.value;
         untracked(() => this.show(channel));
       }),
@@ -159,6 +163,19 @@ export class Session {
     this.chats.open(channel, user);
     this.route.go(channel);
     return "opened";
+  }
+
+  // openPerson opens the direct chat with the user whose link was followed.
+  private async openPerson(id: string): Promise<void> {
+    const user = id === this.me.id ? undefined : await this.actions.attempt(() => this.api.user(id));
+    if (this.route.person.value !== id) return; // the user went on meanwhile
+    if (!user) {
+      if (id === this.me.id) this.actions.tell("This is the link to yourself: give it to others.");
+      return this.route.back();
+    }
+    const channel = directChannel(this.me.id, user.id);
+    this.chats.open(channel, user);
+    this.route.go(channel);
   }
 
   /** Sends what was written; more says what it answers and whom it mentions. */

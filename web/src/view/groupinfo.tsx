@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { type Chat, isAdmin, isSystem, mayChange } from "../store/chat";
 import { inviteLink } from "../store/route";
 import { Avatar } from "./avatar";
+import { CopyButton } from "./copy";
 import { ChoosePeople } from "./choosepeople";
 import { useSession } from "./context";
 import { Dialog } from "./dialog";
@@ -172,7 +173,7 @@ function Invites({ chat }: { chat: Chat }) {
               {invite.expires_at && `, until ${exactTime(invite.expires_at)}`}
             </span>
             <span class="row">
-              <button type="button" class="link" onClick={() => void navigator.clipboard.writeText(inviteLink(invite.code)).then(() => actions.tell("Copied."), () => actions.tell("The browser does not let the page copy."))}>Copy</button>
+              <CopyButton text={inviteLink(invite.code)} />
               {(isAdmin(chat) || invite.created_by === me.id) && (
                 <button type="button" class="link danger" data-testid="invite-revoke" onClick={() => act(() => api.revokeInvite(id, invite.code))}>Revoke</button>
               )}

@@ -1,7 +1,9 @@
 import { useSignal } from "@preact/signals";
 import type { Circle, Device, Me, User } from "@weft/client";
 import { useEffect } from "preact/hooks";
+import { personLink } from "../store/route";
 import { useSession } from "./context";
+import { CopyButton } from "./copy";
 import { Dialog, Panel } from "./dialog";
 import { Picture } from "./picture";
 import { ServiceBadge } from "./service";
@@ -28,6 +30,12 @@ export function Settings({ close }: { close: () => void }) {
           <Picture id={self.id} name={self.name} picture={self.avatar} save={(avatar) => change({ avatar })} />
           <TextField label="Name" value={self.name} max={50} required testid="my-name" save={(name) => change({ name })} />
           <TextField label="About" value={self.about ?? ""} max={200} testid="my-about" save={(about) => change({ about })} />
+          <section>
+            <h3 class="list-head">Write to me</h3>
+            <p class="soft">Whoever opens this link here can write to you{self.phone ? ", also without your phone number" : ""}.</p>
+            <code class="invite-link" data-testid="my-link">{personLink(self.id)}</code>
+            <CopyButton text={personLink(self.id)} />
+          </section>
           <section>
             <h3 class="list-head">Privacy</h3>
             <Choice label="Who sees when I was here" testid="privacy-seen" value={self.privacy.last_seen} options={circles}
