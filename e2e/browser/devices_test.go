@@ -95,6 +95,7 @@ func TestASignInThatIsNotGoodAnyMore(t *testing.T) {
 	ann.signIn(annsPhone, "Ann")
 	g := grantOf(ann)
 	ann.expect("none.txt")
+	ann.expect("/favicon.ico") // which a browser asks for where no page says otherwise
 	ann.expect("/v1/auth/refresh")
 	// the browser is off while its device is revoked, and comes back when its access token has expired
 	ann.do("leave", chromedp.Navigate("about:blank"))

@@ -180,7 +180,8 @@ func TestSignInByAnIssuerThatGoesWrong(t *testing.T) {
 		w.do("leave it", chromedp.Navigate(f.URL+"/none.txt"))
 		return value[string](w, `JSON.parse(sessionStorage.getItem('weft.oidc')).state`)
 	}
-	w.expect("none.txt") // a place of the origin that is not the page
+	w.expect("none.txt")     // a place of the origin that is not the page
+	w.expect("/favicon.ico") // which a browser asks for where no page says otherwise
 
 	// somebody else's sign-in, which they want dora to be in by
 	other := begin()
