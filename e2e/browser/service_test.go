@@ -79,12 +79,13 @@ func (s internalService) next() (m contract.ServiceInbox) {
 func TestAService(t *testing.T) {
 	data := t.TempDir()
 	p := weftest.StartWeft(t, data, "")
-	orders := addService(t, p, data, "orders", "--title", "Bob's Shop", "--may-send", "user,group")
+	const shop = "Bob's Very Own Shop for Yarn, Thread and Looms"
+	orders := addService(t, p, data, "orders", "--title", shop, "--may-send", "user,group")
 	browser := startBrowser(t)
 	ann := open(t, browser, "ann", p.URL, desktop)
 	ann.signIn(annsPhone, "Ann")
 	bob := open(t, browser, "bob", p.URL, desktop)
-	bob.signIn(bobsPhone, "Bob's Shop") // anybody may call themselves that
+	bob.signIn(bobsPhone, shop) // anybody may call themselves that
 	id := grantOf(ann).User.ID
 	toAnn := "u." + string(id)
 
@@ -103,6 +104,13 @@ func TestAService(t *testing.T) {
 	ann.click("open-info")
 	ann.shows("info-panel", "Service info")
 	ann.shows("service-info", "no person but the internal service orders")
+
+	if hidden := value[[]string](ann, `[...document.querySelectorAll('[data-testid=service-badge]')].filter(b => {
+		const { left, right, top, bottom } = b.getBoundingClientRect();
+		return [left + 2, right - 2].some(x => document.elementFromPoint(x, (top + bottom) / 2) !== b);
+	}).map(b => b.parentElement.className)`); len(hidden) > 0 {
+		t.Errorf("the name pushes badges out of sight: %v", hidden)
+	}
 
 	// a person of the same name has none of that
 	bob.find(annsPhone)

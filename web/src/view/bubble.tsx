@@ -35,7 +35,7 @@ export function Bubble({ message, state, first, chat, show }: Props) {
       data-seq={message.seq} data-state={state}>
       <div class="bubble">
         {chat.kind === "group" && !mine && first ? (
-          <span class={`sender sender-${hue(message.from)}`} dir="auto">{name}<ServiceBadge user={imported ? undefined : people.get(message.from)} /></span>
+          <span class={`sender sender-${hue(message.from)} named`}><span class="name" dir="auto">{name}</span><ServiceBadge user={imported ? undefined : people.get(message.from)} /></span>
         ) : (
           <span class="sr-only">{mine ? "You" : name}: </span>
         )}

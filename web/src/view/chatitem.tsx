@@ -20,7 +20,7 @@ export function ChatItem({ chat, open, focusable }: { chat: Chat; open: boolean;
         data-channel={chat.id} aria-current={open ? "true" : undefined} tabIndex={focusable ? 0 : -1}
         onClick={() => session.route.go(chat.id)}>
         <Avatar id={chat.peer?.id ?? chat.id} name={chat.name} picture={chat.avatar} service={!!chat.peer?.service} />
-        <span class="chat-name" dir="auto">{chat.name || "…"}<ServiceBadge user={chat.peer} />{isMuted(chat, now.value) && <span title="Muted" aria-label="Muted"> 🔇</span>}</span>
+        <span class="chat-name named"><span class="name" dir="auto">{chat.name || "…"}</span><ServiceBadge user={chat.peer} />{isMuted(chat, now.value) && <span title="Muted" aria-label="Muted"> 🔇</span>}</span>
         <time class="chat-time" dateTime={new Date(at).toISOString()} title={exactTime(at)}>{shortTime(at, now.value)}</time>
         <LastMessage chat={chat} />
         {unread === 0 && chat.prefs.marked_unread && <span class="unread dot" data-testid="unread" aria-label="marked as unread" />}

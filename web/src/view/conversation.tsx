@@ -52,7 +52,7 @@ export function Conversation({ chat }: { chat: Chat }) {
           <Avatar id={chat.peer?.id ?? chat.id} name={chat.name} picture={chat.avatar} service={!!chat.peer?.service} />
         </button>
         <div class="bar-title">
-          <h2 ref={title} tabIndex={-1} dir="auto">{chat.name || "…"}<ServiceBadge user={chat.peer} /></h2>
+          <h2 ref={title} tabIndex={-1} class="named"><span class="name" dir="auto">{chat.name || "…"}</span><ServiceBadge user={chat.peer} /></h2>
           <PeerState chat={chat} />
         </div>
       </header>

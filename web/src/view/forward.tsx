@@ -33,8 +33,7 @@ export function Forward({ message }: { message: Message }) {
               <input type="checkbox" data-testid="forward-to" data-channel={chat.id} checked={chosen.value.has(chat.id)}
                 disabled={!chosen.value.has(chat.id) && chosen.value.size >= MAX_CHATS} onChange={() => toggle(chat.id)} />
               <Avatar id={chat.peer?.id ?? chat.id} name={chat.name} picture={chat.avatar} service={!!chat.peer?.service} />
-              <span dir="auto">{chat.name}</span>
-              <ServiceBadge user={chat.peer} />
+              <span class="named"><span class="name" dir="auto">{chat.name}</span><ServiceBadge user={chat.peer} /></span>
             </label>
           </li>
         ))}

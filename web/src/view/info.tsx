@@ -24,7 +24,7 @@ function PersonInfo({ chat }: { chat: Chat }) {
   return (
     <>
       <Picture id={peer.id} name={chat.name} picture={peer.avatar} service={!!peer.service} />
-      <p class="info-name" dir="auto">{chat.name}<ServiceBadge user={peer} /></p>
+      <p class="info-name"><span dir="auto">{chat.name}</span> <ServiceBadge user={peer} /></p>
       {peer.service && (
         <p class="hint" data-testid="service-info">
           This is no person but the internal service <b>{peer.service}</b>, a program of those who run this server. It reads what you write to it,

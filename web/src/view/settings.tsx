@@ -67,7 +67,7 @@ function Blocked() {
       <ul role="list">
         {users.value.map((user) => (
           <li key={user.id} class="row">
-            <span class="member-name" dir="auto">{user.name}<ServiceBadge user={user} /></span>
+            <span class="member-name named"><span class="name" dir="auto">{user.name}</span><ServiceBadge user={user} /></span>
             <button type="button" class="link" onClick={() => void actions.attempt(async () => {
               await api.block(user.id, false);
               await load();
