@@ -173,22 +173,24 @@ func (w *window) screen() string {
 	return "the window shows:\n" + text
 }
 
-// sees waits until a JavaScript expression is true.
+// sees waits until a JavaScript expression is true. Where the page goes while it is asked, the next one is.
 func (w *window) sees(what, expression string) {
-	w.t.Helper()
-	w.do("wait until "+what, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(patience-time.Second)))
-}
-
-// arrives waits until a JavaScript expression is true of a page that the window is on its way to: those before it may go
-// while they are asked.
-func (w *window) arrives(what, expression string) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
-	weftest.Eventually(w.t, w.who+" sees "+what, func() bool {
-		is, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
-		return err == nil && is
-	})
+	poll := chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(patience-time.Second))
+	err := chromedp.Do(ctx, poll)
+	for ; err != nil && isGone(err) && ctx.Err() == nil; err = chromedp.Do(ctx, poll) {
+	}
+	if err != nil {
+		w.t.Fatalf("%s: wait until %s: %v\n%s", w.who, what, err, w.screen())
+	}
+}
+
+// isGone reports whether the page that was asked is not there any more.
+func isGone(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "Cannot find context") || strings.Contains(text, "navigated or closed") || strings.Contains(text, "context was destroyed")
 }
 
 // by is the selector of a test id.
