@@ -12,6 +12,8 @@ import type { Grant, Methods } from "./types.js";
 /** How long before its end an access token counts as expired: a handshake takes its time. */
 const RENEW_BEFORE_MS = 30_000;
 const LOCK = "weft.refresh";
+/** How long what one tab has stored may take to show in another. */
+const CATCH_UP_MS = 1000;
 
 /** A device as it presents itself at sign-in. */
 export type NewDevice = { name: string; platform: string };
@@ -162,14 +164,15 @@ export class Auth {
   }
 
   private refresh(refused: string | undefined): Promise<Grant> {
-    this.flight ??= exclusively(() => this.renew(refused)).finally(() => {
+    this.flight ??= exclusively((waited) => this.renew(refused, waited)).finally(() => {
       this.flight = undefined;
     });
     return this.flight;
   }
 
   // renew runs while no other tab does.
-  private async renew(refused: string | undefined): Promise<Grant> {
+  private async renew(refused: string | undefined, waited: boolean): Promise<Grant> {
+    if (waited) await this.caughtUp(refused);
     let grant = this.grant;
     if (!grant) throw signedOut();
     if (usable(grant, refused)) return grant; // another tab was faster
@@ -189,6 +192,15 @@ export class Auth {
       if (this.grant?.refresh_token !== grant.refresh_token) return this.overtaken();
       this.drop("expired");
       throw signedOut();
+    }
+  }
+
+  // caughtUp waits for what the tab that had the lock has stored: browsers tell other tabs of it a moment later, and the lock
+  // may be there first. Where that tab stored nothing, the wait is in vain, and the refresh is tried again under its name.
+  private async caughtUp(refused: string | undefined): Promise<void> {
+    const until = Date.now() + CATCH_UP_MS;
+    for (let grant = this.grant; grant && !usable(grant, refused) && Date.now() < until; grant = this.grant) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
 
@@ -219,7 +231,11 @@ export class Auth {
   // tidy lets go of keys that no grant is bound to, once no tab signs in or refreshes.
   private tidy(): Promise<void> {
     this.held = undefined;
-    return this.keys ? exclusively(() => this.retain()) : Promise.resolve();
+    if (!this.keys) return Promise.resolve();
+    return exclusively(async (waited) => {
+      if (waited) await new Promise((resolve) => setTimeout(resolve, CATCH_UP_MS)); // a new grant and its key may be on their way here
+      await this.retain();
+    });
   }
 
   private async retain(): Promise<void> {
@@ -248,8 +264,11 @@ function signedOut(): WeftError {
   return new WeftError("unauthenticated", "nobody is signed in");
 }
 
-// exclusively runs f while no other tab of the origin runs one. Node, and pages without a secure context, have no locks.
-function exclusively<T>(f: () => Promise<T>): Promise<T> {
+// exclusively runs f while no other tab of the origin runs one, and tells it whether it had to wait for one. Node, and pages
+// without a secure context, have no locks.
+async function exclusively<T>(f: (waited: boolean) => Promise<T>): Promise<T> {
   const locks = (globalThis as { navigator?: { locks?: LockManager } }).navigator?.locks;
-  return locks ? Promise.resolve(locks.request(LOCK, f)) as Promise<T> : f();
+  if (!locks) return f(false);
+  const done = await locks.request(LOCK, { ifAvailable: true }, async (lock) => (lock ? { value: await f(false) } : undefined));
+  return done ? done.value : ((await locks.request(LOCK, async () => ({ value: await f(true) }))).value as T);
 }

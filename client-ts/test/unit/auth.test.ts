@@ -118,8 +118,15 @@ function deferred<T>(): { promise: Promise<T>; resolve(value: T): void } {
 
 test("two tabs that need a token cause one refresh", async (t) => {
   let last: Promise<unknown> = Promise.resolve();
+  let held = 0;
   const locks = {
-    request: (_name: string, f: () => Promise<unknown>) => (last = last.then(f, f)),
+    request: (_name: string, ...args: [((lock: object | null) => Promise<unknown>)] | [object, (lock: object | null) => Promise<unknown>]) => {
+      const f = args.at(-1) as (lock: object | null) => Promise<unknown>;
+      if (args.length === 2 && held > 0) return f(null);
+      held++;
+      const run = () => f({}).finally(() => held--);
+      return (last = last.then(run, run));
+    },
   };
   const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
   Object.defineProperty(globalThis, "navigator", { value: { locks }, configurable: true });
