@@ -53,19 +53,10 @@ func (k *Keys) SystemCreds() (token string, seed []byte, err error) {
 	if k.system == nil {
 		return readCreds(k.SystemCredsFile())
 	}
-	pair, err := nkeys.CreateUser()
-	if err != nil {
-		return "", nil, fmt.Errorf("make key: %w", err)
-	}
-	pub, err := public(pair)
+	uc, seed, err := newUser(systemCreds)
 	if err != nil {
 		return "", nil, err
 	}
-	if seed, err = pair.Seed(); err != nil {
-		return "", nil, fmt.Errorf("make key: %w", err)
-	}
-	uc := jwt.NewUserClaims(pub)
-	uc.Name = systemCreds
 	if token, err = uc.Encode(k.system); err != nil {
 		return "", nil, fmt.Errorf("sign user %s: %w", uc.Name, err)
 	}
@@ -90,21 +81,31 @@ func readCreds(path string) (token string, seed []byte, err error) {
 	return token, seed, nil
 }
 
-// signUser makes a user of FABRIC by a role's signing key. All that they may do is the key's scope's to say.
-func (k *Keys) signUser(name string, signer nkeys.KeyPair) (token string, seed []byte, err error) {
+// newUser returns the claims of a user with a key of its own, and the key's seed.
+func newUser(name string) (*jwt.UserClaims, []byte, error) {
 	pair, err := nkeys.CreateUser()
 	if err != nil {
-		return "", nil, fmt.Errorf("make key: %w", err)
+		return nil, nil, fmt.Errorf("make key: %w", err)
 	}
 	pub, err := public(pair)
 	if err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
-	if seed, err = pair.Seed(); err != nil {
-		return "", nil, fmt.Errorf("make key: %w", err)
+	seed, err := pair.Seed()
+	if err != nil {
+		return nil, nil, fmt.Errorf("make key: %w", err)
 	}
 	uc := jwt.NewUserClaims(pub)
 	uc.Name = name
+	return uc, seed, nil
+}
+
+// signUser makes a user of FABRIC by a role's signing key. All that they may do is the key's scope's to say.
+func (k *Keys) signUser(name string, signer nkeys.KeyPair) (token string, seed []byte, err error) {
+	uc, seed, err := newUser(name)
+	if err != nil {
+		return "", nil, err
+	}
 	uc.IssuerAccount = k.FabricAccount()
 	uc.UserPermissionLimits = jwt.UserPermissionLimits{} // a scoped user has none of its own
 	if token, err = uc.Encode(signer); err != nil {

@@ -22,11 +22,10 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"github.com/weft-im/weft/client"
-	"github.com/weft-im/weft/door"
-	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/node"
+	"github.com/weft-im/weft/node/nodetest"
 	"github.com/weft-im/weft/weftest"
 )
 
@@ -220,36 +219,12 @@ func sub(o edgetest.Object, field string) edgetest.Object {
 // startNode starts a whole process of Weft within the test, and returns where it is.
 func startNode(t *testing.T, data string, dev bool, more ...func(*node.Config)) (url string) {
 	t.Helper()
-	cfg := node.Config{
-		Data: data, Door: door.Config{Listen: "127.0.0.1:0"}, NATSListen: "127.0.0.1:0", OpsListen: "127.0.0.1:0", Sync: 100 * time.Millisecond,
-		Shards: 1, Window: time.Hour, Dev: dev, Limits: edge.DefaultLimits(), Log: weftest.Logger(t),
-	}
+	cfg := nodetest.Config(t)
+	cfg.Data, cfg.Dev, cfg.Sync, cfg.Shards, cfg.Window = data, dev, 100*time.Millisecond, 1, time.Hour
 	for _, f := range more {
 		f(&cfg)
 	}
-	n, err := node.Start(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
-	go func() { ended <- n.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	url = n.Addresses().Clients
-	weftest.Eventually(t, "the node takes clients", func() bool {
-		resp, err := http.Get(url + "/readyz")
-		if err != nil {
-			return false
-		}
-		defer resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
-	return url
+	return nodetest.Run(t, cfg).Clients
 }
 
 // Every operation is called, with what succeeds and with what is refused, and does what the document says.

@@ -1,8 +1,6 @@
 package node_test
 
 import (
-	"context"
-	"net/http"
 	"path/filepath"
 	"testing"
 	"time"
@@ -15,7 +13,7 @@ import (
 	"github.com/weft-im/weft/client"
 	"github.com/weft-im/weft/edge/edgetest"
 	natsconfig "github.com/weft-im/weft/nats-config"
-	"github.com/weft-im/weft/node"
+	"github.com/weft-im/weft/node/nodetest"
 	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/weftest"
 )
@@ -23,31 +21,10 @@ import (
 // Keys that sign access tokens rotate while people are there: their sessions go on, what they have stays good until the
 // old key is ended, and then a refresh is all that it takes.
 func TestSigningKeysRotateWhilePeopleAreThere(t *testing.T) {
-	cfg := alone(t)
+	cfg := nodetest.Config(t)
 	cfg.Dev = true
-	n, err := node.Start(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
-	go func() { ended <- n.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	<-n.Ready()
-	e := &edgetest.Edge{URL: n.Addresses().Clients}
-	weftest.Eventually(t, "the edge takes clients", func() bool {
-		resp, err := http.Get(e.URL + "/readyz")
-		if err != nil {
-			return false
-		}
-		defer resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
+	at := nodetest.Run(t, cfg)
+	e := &edgetest.Edge{URL: at.Clients}
 	keys, err := auth.OpenKeys(filepath.Join(cfg.Data, "keys"), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +33,7 @@ func TestSigningKeysRotateWhilePeopleAreThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect(n.Addresses().NATS, nats.UserJWTAndSeed(token, string(seed)), nats.CustomInboxPrefix(subjects.InboxPrefix(subjects.RoleProvision)))
+	nc, err := nats.Connect(at.NATS, nats.UserJWTAndSeed(token, string(seed)), nats.CustomInboxPrefix(subjects.InboxPrefix(subjects.RoleProvision)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,10 +16,9 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/weft-im/weft/auth"
-	"github.com/weft-im/weft/door"
-	"github.com/weft-im/weft/edge"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/node"
+	"github.com/weft-im/weft/node/nodetest"
 	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/webhook"
 	"github.com/weft-im/weft/weftest"
@@ -27,10 +26,9 @@ import (
 
 // alone is the configuration of a process that has everything in it.
 func alone(t *testing.T) node.Config {
-	return node.Config{
-		Data: filepath.Join(t.TempDir(), "data"), Door: door.Config{Listen: "127.0.0.1:0"}, NATSListen: "127.0.0.1:0", OpsListen: "127.0.0.1:0",
-		Sync: time.Minute, Limits: edge.DefaultLimits(), Log: weftest.Logger(t),
-	}
+	cfg := nodetest.Config(t)
+	cfg.Sync = time.Minute
+	return cfg
 }
 
 // cluster is a NATS server, and the keys of the fabric on it.

@@ -57,6 +57,20 @@ func (f controlFlags) connect(role subjects.Role) (*nats.Conn, error) {
 	return f.dial(token, seed, nats.CustomInboxPrefix(subjects.InboxPrefix(role)))
 }
 
+// jetstream returns a connection as a role, and JetStream over it.
+func (f controlFlags) jetstream(role subjects.Role) (*nats.Conn, jetstream.JetStream, error) {
+	nc, err := f.connect(role)
+	if err != nil {
+		return nil, nil, err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		nc.Close()
+		return nil, nil, fmt.Errorf("jetstream: %w", err)
+	}
+	return nc, js, nil
+}
+
 // connectSystem returns a connection in the servers' own account.
 func (f controlFlags) connectSystem() (*nats.Conn, error) {
 	k, err := f.keys()
@@ -99,15 +113,11 @@ func (f controlFlags) push(ctx context.Context, accounts ...string) error {
 
 // tellClients tells edges and whoever signs which keys sign access tokens.
 func (f controlFlags) tellClients(ctx context.Context, k *auth.Keys) error {
-	nc, err := f.connect(subjects.RoleProvision)
+	nc, js, err := f.jetstream(subjects.RoleProvision)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("jetstream: %w", err)
-	}
 	return natsconfig.PutClients(ctx, js, k.Clients().JWT)
 }
 

@@ -65,15 +65,11 @@ type consumerState struct {
 
 // Run lists.
 func (c *streamLsCmd) Run(ctx context.Context) error {
-	nc, err := c.connect(subjects.RoleOperator)
+	nc, js, err := c.jetstream(subjects.RoleOperator)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("jetstream: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, provisionTimeout)
 	defer cancel()
 	list := []streamState{}
@@ -231,15 +227,11 @@ func (c *streamSetCmd) Run(ctx context.Context) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	nc, err := c.connect(subjects.RoleProvision)
+	nc, js, err := c.jetstream(subjects.RoleProvision)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("jetstream: %w", err)
-	}
 	look, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	if _, err := js.Stream(look, subjects.MsgStream(0)); err != nil {
@@ -257,15 +249,11 @@ func (c *streamSetCmd) Run(ctx context.Context) error {
 // provision brings the fabric to settings, and writes down that it did.
 func (f controlFlags) provision(ctx context.Context, shards int, to settings) (natsconfig.Fabric, error) {
 	var none natsconfig.Fabric
-	nc, err := f.connect(subjects.RoleProvision)
+	nc, js, err := f.jetstream(subjects.RoleProvision)
 	if err != nil {
 		return none, err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return none, fmt.Errorf("jetstream: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, provisionTimeout)
 	defer cancel()
 	is, err := natsconfig.Provision(ctx, js, natsconfig.FabricConfig{Shards: shards, Replicas: to.Replicas, Window: to.Window, Dedupe: to.Dedupe})

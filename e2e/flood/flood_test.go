@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -19,12 +18,9 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/weft-im/weft/client"
-	"github.com/weft-im/weft/door"
-	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
-	"github.com/weft-im/weft/node"
-	"github.com/weft-im/weft/weftest"
+	"github.com/weft-im/weft/node/nodetest"
 )
 
 // Whoever floods from one address does not slow others down: what they send arrives, at the 99th percentile, within twice
@@ -40,15 +36,13 @@ func TestOthersChatWhileOneFloods(t *testing.T) {
 		mostOthers = 0.2 // of the machine: where other programs take more, a try says nothing of ours
 		tries      = 3
 	)
-	cfg := node.Config{
-		Data: filepath.Join(t.TempDir(), "data"), Door: door.Config{Listen: "127.0.0.1:0"}, NATSListen: "127.0.0.1:0", OpsListen: "127.0.0.1:0",
-		Sync: time.Minute, Limits: edge.DefaultLimits(), Log: weftest.Logger(t), Dev: true,
-	}
+	cfg := nodetest.Config(t)
+	cfg.Sync, cfg.Dev = time.Minute, true
 	l := &cfg.Limits
 	l.HellosPerAddress, l.StrangersPerSecond, l.SendsPerSecond, l.SendBurst = 50, 50, 250, 250
 	l.OpsPerSecond, l.OpsBurst, l.FrameBytes, l.ReadsPerSecond = 500, 500, 64<<10, 20
 	cfg.Door.PerAddress = 200
-	url := run(t, cfg)
+	url := nodetest.Run(t, cfg).Clients
 	f := &flood{url: url, from: stranger(t)}
 	f.grant = edgetest.SignIn(t, url, "+4915120000099", "mallory")
 	f.friend = edgetest.SignIn(t, url, "+4915120000098", "mate").User.ID
@@ -119,35 +113,6 @@ func TestOthersChatWhileOneFloods(t *testing.T) {
 			t.Skip("others took too much of this machine for a comparison")
 		})
 	}
-}
-
-// run runs a node until the test ends, and returns where clients find it.
-func run(t *testing.T, cfg node.Config) string {
-	t.Helper()
-	n, err := node.Start(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
-	go func() { ended <- n.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	<-n.Ready()
-	url := n.Addresses().Clients
-	weftest.Eventually(t, "the edge takes clients", func() bool {
-		resp, err := http.Get(url + "/readyz")
-		if err != nil {
-			return false
-		}
-		defer resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
-	return url
 }
 
 // talk is somebody who writes to somebody.
