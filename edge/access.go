@@ -2,6 +2,8 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
+	"time"
 
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
@@ -46,6 +48,59 @@ func named(u fabric.UserID, c fabric.ChannelID) (standing, error) {
 		return standing{kind: c.Kind()}, nil
 	}
 	return standing{}, fabric.Errorf(fabric.CodeForbidden, "you are not a member of channel %s", c)
+}
+
+// mayUpload returns the channel that `to` names, if u may write to it: whoever may not has nothing to upload. Where a file
+// goes in the end the messages say that name it.
+func (e *Edge) mayUpload(ctx context.Context, u fabric.UserID, to string) (fabric.ChannelID, error) {
+	c, err := target(u, to)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	st, err := e.standing(ctx, u, c)
+	if err != nil {
+		return "", err
+	}
+	if err := st.mayWrite(); err != nil {
+		return "", err
+	}
+	if st.kind == fabric.KindDirect {
+		_, err = e.open(ctx, u, c)
+	}
+	return c, err
+}
+
+// mayLoad returns a file that the request's user may load: their own that they have not sent yet, and those that messages
+// name which they may read. The media role looks into what is archived, by the rules of history; who is no member of the
+// channel any more, and whoever the message is not for, has none such.
+func (e *Edge) mayLoad(ctx context.Context, req contract.MediaGetRequest) (contract.MediaGetReply, error) {
+	return service.Call[contract.MediaGetReply](ctx, e.nc, subjects.MediaGet, req)
+}
+
+// holdSent bounds how long after its file is held a message is published: half of how long the hold lasts (media.Config).
+const holdSent = 5 * time.Minute
+
+// mayName refuses a message that names a file which its sender may not load, or that says of it what is not so. The file
+// then stays for the message, which must be published within holdSent.
+func (e *Edge) mayName(ctx context.Context, m outgoing) error {
+	var body fabric.MediaBody
+	if err := json.Unmarshal(m.body, &body); err != nil || fabric.MediaOf(m.kind, m.body) == "" {
+		return fabric.Errorf(fabric.CodeBadRequest, "body of media: want an object with media, the id of an uploaded file")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
+	defer cancel()
+	f, err := service.Call[contract.MediaClaimReply](ctx, e.nc, subjects.MediaClaim, contract.MediaClaimRequest{User: m.from, Media: body.Media, CID: m.cid})
+	switch {
+	case err != nil:
+		return err
+	case body.Type != "" && body.Type != f.Type:
+		return fabric.Errorf(fabric.CodeBadRequest, "body of media: its bytes are of type %s", f.Type)
+	case body.Size != nil && *body.Size != f.Size:
+		return fabric.Errorf(fabric.CodeBadRequest, "body of media: size is %d", f.Size)
+	}
+	return nil
 }
 
 // admin reports whether the user is an admin of a group.

@@ -310,6 +310,7 @@ func TestTheServerTalksAsTheDocumentSays(t *testing.T) {
 	talkOfGroups(t, doc, say, nc, ann, bob, a, b)
 	talkOfPeople(t, nc, ann, bob, f.User(t, here, "cem"))
 	talkOfServices(t, nc, ann, a)
+	talkOfFiles(t, nc, here.URL, ann, bob, a)
 	signInByIssuer(t, nc, at, "dora")
 	say(a, "watch", fields{"users": []fabric.UserID{bob.User.ID}}) // since he had blocked her
 

@@ -38,6 +38,7 @@ type Config struct {
 	RevokedFor time.Duration // how long a revoked device's tokens could still be good
 	Limits     Limits
 	Web        http.Handler // serves what is not the API; nil serves nothing
+	Bulk       *nats.Conn   // what the bytes of files go over, so that no message waits behind them; nil is the edge's own
 
 	Now func() time.Time // by which it is told how long NATS was away; time.Now where nil
 
@@ -88,6 +89,8 @@ type Edge struct {
 	addresses *addresses
 	audit     *audit.Log
 	avatars   *avatars
+	uploads   *uploads
+	linked    chan struct{} // files that are loaded by links now
 	exports   *exports
 	dirty     dirtySessions
 	lot       *parkingLot
@@ -135,6 +138,7 @@ func New(ctx context.Context, nc *nats.Conn, verifier *auth.Verifier, addr strin
 		resumes:  make(chan struct{}, resumesAtOnce),
 		sessions: make(map[uint64]*Session),
 		exports:  newExports(),
+		linked:   make(chan struct{}, linkedAtOnce),
 
 		begun: fabric.Millis(time.Now()), drainAsked: make(chan struct{}),
 	}
@@ -189,6 +193,13 @@ func (e *Edge) connect(ctx context.Context, js jetstream.JetStream) (err error) 
 	if e.avatars, err = newAvatars(ctx, js); err != nil {
 		return err
 	}
+	bulk := e.cfg.Bulk
+	if bulk == nil {
+		bulk = e.nc
+	}
+	if e.uploads, err = newUploads(ctx, e, js, bulk); err != nil {
+		return err
+	}
 	if e.lot, err = newParkingLot(func(s *Session) { go s.read() }); err != nil {
 		return err
 	}
@@ -216,6 +227,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	case <-e.drainAsked:
 	}
 	e.ready.Store(false)
+	e.uploads.stop()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	err = e.drain(drain)

@@ -28,6 +28,8 @@ func (e *Edge) Handler() http.Handler {
 	e.authRoutes(mux)
 	e.userRoutes(mux)
 	e.avatarRoutes(mux)
+	e.uploads.routes(mux)
+	e.fileRoutes(mux)
 	mux.Handle("GET /v1/devices", e.signedIn(e.getDevices))
 	mux.Handle("DELETE /v1/devices/{id}", e.signedIn(e.deleteDevice))
 
@@ -200,9 +202,14 @@ func (e *Edge) failed(w http.ResponseWriter, r *http.Request, c caller, err erro
 	if known.Code == fabric.CodeRateLimited {
 		w.Header().Set("Retry-After", "1")
 	}
-	e.metrics.refused.WithLabelValues(string(known.Code)).Inc()
-	e.auditRefusal(known, c.user, c.device, fromOf(r), r.Pattern)
+	e.noteRefusal(known, c, r)
 	problem(w, err)
+}
+
+// noteRefusal counts a refusal, and writes it down where it matters.
+func (e *Edge) noteRefusal(err *fabric.Error, c caller, r *http.Request) {
+	e.metrics.refused.WithLabelValues(string(err.Code)).Inc()
+	e.auditRefusal(err, c.user, c.device, fromOf(r), r.Pattern)
 }
 
 var errRevoked = fabric.Errorf(fabric.CodeUnauthenticated, "this device was signed out: sign in again")

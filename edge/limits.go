@@ -32,8 +32,16 @@ type Limits struct {
 
 	// Of a user.
 	SessionsPerUser int `json:"sessions_per_user"`
-	RequestsAtOnce  int `json:"requests_at_once"` // HTTP requests at work
-	UploadsAtOnce   int `json:"uploads_at_once"`  // of these, uploads
+	RequestsAtOnce  int `json:"requests_at_once"`  // HTTP requests at work
+	UploadsAtOnce   int `json:"uploads_at_once"`   // of these, uploads
+	DownloadsAtOnce int `json:"downloads_at_once"` // and downloads of files
+
+	// Of files.
+	FileBytes         int `json:"file_bytes"`           // of one
+	UploadBytesPerDay int `json:"upload_bytes_per_day"` // of a user, UTC
+	UploadsOpen       int `json:"uploads_open"`         // of a user, that are not finished
+	UploadLifeMillis  int `json:"upload_life_ms"`       // after that one that is not finished is removed
+	ChecksumBytes     int `json:"checksum_bytes"`       // of a request with Upload-Checksum
 
 	// Of the sessions of a device, or of a user over HTTP, in a second; a burst of five times that.
 	MarksPerSecond   int `json:"marks_per_second"`   // ack and read
@@ -73,7 +81,13 @@ func DefaultLimits() Limits {
 		StrangersPerSecond: 2000,
 		SessionsPerUser:    64,
 		RequestsAtOnce:     64,
-		UploadsAtOnce:      4,
+		UploadsAtOnce:      16,
+		DownloadsAtOnce:    16,
+		FileBytes:          2 << 30,
+		UploadBytesPerDay:  20 << 30,
+		UploadsOpen:        64,
+		UploadLifeMillis:   24 * 60 * 60 * 1000,
+		ChecksumBytes:      64 << 20,
 		MarksPerSecond:     5000,
 		ReadsPerSecond:     200,
 		WatchesPerSecond:   20,
@@ -122,6 +136,12 @@ func (l *Limits) settable() []settable {
 		{"sessions_per_user", &l.SessionsPerUser, 1, 1 << 16},
 		{"requests_at_once", &l.RequestsAtOnce, 1, 1 << 16},
 		{"uploads_at_once", &l.UploadsAtOnce, 1, 1 << 10},
+		{"downloads_at_once", &l.DownloadsAtOnce, 1, 1 << 10},
+		{"file_bytes", &l.FileBytes, 1, 1 << 40},
+		{"upload_bytes_per_day", &l.UploadBytesPerDay, 1, 1 << 50},
+		{"uploads_open", &l.UploadsOpen, 1, 1 << 16},
+		{"upload_life_ms", &l.UploadLifeMillis, 1000, 24 * 60 * 60 * 1000},
+		{"checksum_bytes", &l.ChecksumBytes, 1 << 10, 1 << 30},
 		{"marks_per_second", &l.MarksPerSecond, 1, 1 << 20},
 		{"reads_per_second", &l.ReadsPerSecond, 1, 1 << 20},
 		{"watches_per_second", &l.WatchesPerSecond, 1, 1 << 16},

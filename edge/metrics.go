@@ -16,6 +16,7 @@ type metrics struct {
 	framesIn, framesOut, bytesIn                            prometheus.Counter
 	delivered, gaps, slow, receipts, groupReceipts, resyncs prometheus.Counter
 	sent, resume                                            prometheus.Histogram
+	uploaded, downloaded                                    prometheus.Counter
 	refused, closes, turnedAway                             *prometheus.CounterVec
 	bytesOut                                                atomic.Uint64
 	parked                                                  atomic.Pointer[parkingLot]
@@ -58,6 +59,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		resyncs:       counter("resyncs_total", "Times that all that is live was read again from the logs, after NATS was away."),
 		sent:          histogram("send_seconds", "From a client's send to the store's word.", prometheus.ExponentialBuckets(0.0005, 2, 14)),
 		resume:        histogram("resume_seconds", "From hello to synced.", prometheus.ExponentialBuckets(0.001, 2, 15)),
+		uploaded:      counter("uploaded_bytes_total", "Bytes of files from clients that are stored."),
+		downloaded:    counter("downloaded_bytes_total", "Bytes of files to clients."),
 		refused:       vec("refused_total", "Operations answered with an error.", "code"),
 		turnedAway:    vec("turned_away_total", "WebSockets that were not let in, by the limit that they were past.", "limit"),
 		closes:        vec("closed_sessions_total", "Sessions closed by the server.", "code"),

@@ -31,8 +31,8 @@ func TestTheDocumentHasEveryRoute(t *testing.T) {
 		}
 	}
 	for _, r := range routed {
-		// what answers where nothing else does: the problem for /v1/, and the web client
-		if r != "/v1/" && r != "/" && !slices.Contains(documented, r) {
+		// what answers where nothing else does, the problem for /v1/ and the web client, and what hands on to further routes
+		if r != "/v1/" && r != "/" && !strings.HasSuffix(r, "/{what}") && !slices.Contains(documented, r) {
 			t.Errorf("%s is served, and not in %s", r, documentFile)
 		}
 	}

@@ -75,9 +75,10 @@ type bounds struct {
 	ops    *rate.Limiter
 	calls  chan struct{} // a device's requests that are with services; a user's over HTTP that are at work
 
-	mu      sync.Mutex
-	paces   [paces]*rate.Limiter
-	uploads int // at work, of a user over HTTP
+	mu    sync.Mutex
+	paces [paces]*rate.Limiter
+	// At work, of a user over HTTP.
+	uploads, downloads int
 }
 
 // mostCalls is how many of a device's requests services work on at once; the next one waits, and with it its session.
@@ -106,17 +107,23 @@ func (b *bounds) allow(p pace) bool {
 	return b.paces[p].Allow()
 }
 
-// upload counts an upload in, if one more may be at work; done counts it out.
-func (b *bounds) upload() (done func(), ok bool) {
+// upload counts an upload in, if one more may be at work, and download a download; done counts it out.
+func (b *bounds) upload() (done func(), ok bool) { return b.take(&b.uploads, b.limits.UploadsAtOnce) }
+
+func (b *bounds) download() (done func(), ok bool) {
+	return b.take(&b.downloads, b.limits.DownloadsAtOnce)
+}
+
+func (b *bounds) take(n *int, most int) (done func(), ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.uploads >= b.limits.UploadsAtOnce {
+	if *n >= most {
 		return nil, false
 	}
-	b.uploads++
+	*n++
 	return func() {
 		b.mu.Lock()
-		b.uploads--
+		*n--
 		b.mu.Unlock()
 	}, true
 }

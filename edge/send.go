@@ -53,9 +53,13 @@ type outgoing struct {
 // take publishes a message, if it is sound and its sender may; w is told how that ended. unseen is for senders that may
 // be alone with it: see msglog.Publisher.
 func (e *Edge) take(ctx context.Context, m outgoing, w msglog.Waiter, unseen bool) error {
+	began := time.Now()
 	c, only, err := e.admit(ctx, m)
 	if err != nil {
 		return err
+	}
+	if m.kind == fabric.MsgMedia && time.Since(began) > holdSent {
+		return fabric.Errorf(fabric.CodeUnavailable, "this took too long: send again with the same cid")
 	}
 	payload, err := payloadOf(m, only)
 	if err != nil {
@@ -91,6 +95,11 @@ func (e *Edge) admit(ctx context.Context, m outgoing) (c fabric.ChannelID, only 
 	}
 	if st.kind == fabric.KindDirect {
 		if only, err = e.open(ctx, m.from, c); err != nil {
+			return "", false, err
+		}
+	}
+	if m.kind == fabric.MsgMedia {
+		if err := e.mayName(ctx, m); err != nil {
 			return "", false, err
 		}
 	}

@@ -199,7 +199,7 @@ func (f *follower) sort(msgs []fabric.Stored) {
 			}
 			f.batch.Disappear[m.Channel] = seconds
 		}
-		f.batch.Messages = append(f.batch.Messages, Archival{Stored: *m, ExpiresAt: expiry(m, head.Disappear)})
+		f.batch.Messages = append(f.batch.Messages, Archival{Stored: *m, ExpiresAt: expiry(m, head.Disappear), Media: fabric.MediaOf(m.Kind, m.Body)})
 	}
 }
 

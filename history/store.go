@@ -22,7 +22,8 @@ type ArchiveStore interface {
 	// was never archived.
 	Archived(ctx context.Context, shards int) (fabric.Position, error)
 	// Archive writes a batch of a shard's records and moves the shard's position to upto, in one transaction. What is at or
-	// below the position already changes nothing, and a position never falls. The batch may be empty.
+	// below the position already changes nothing, and a position never falls. The batch may be empty. That a message names a
+	// file is noted with it, and forgotten in the transaction in which it is deleted or expires: see media.Store.
 	Archive(ctx context.Context, shard int, batch Batch, upto uint64) error
 	// Heads returns what is known of each of the channels that has any record.
 	Heads(ctx context.Context, channels []fabric.ChannelID) (map[fabric.ChannelID]Head, error)
@@ -44,7 +45,8 @@ type Batch struct {
 // Archival is a message as it is archived.
 type Archival struct {
 	fabric.Stored
-	ExpiresAt int64 // Unix milliseconds, 0 for never
+	ExpiresAt int64          // Unix milliseconds, 0 for never
+	Media     fabric.MediaID // the file that it names, "" for none
 }
 
 // Change is a record that changes a message. An edit is applied where its sender wrote the message; the others wherever

@@ -47,7 +47,7 @@ func Find(ctx context.Context, js jetstream.JetStream) (Fabric, error) {
 	var missing MissingError
 	for _, bucket := range []string{
 		subjects.BucketFabric, subjects.BucketEdges, subjects.BucketPresence, subjects.BucketLastSeen, subjects.BucketRevoked,
-		subjects.BucketSignIns,
+		subjects.BucketSignIns, subjects.BucketUploads,
 	} {
 		if _, err := js.KeyValue(ctx, bucket); errors.Is(err, jetstream.ErrBucketNotFound) {
 			missing = append(missing, "bucket "+bucket)
@@ -75,6 +75,13 @@ func Find(ctx context.Context, js jetstream.JetStream) (Fabric, error) {
 			missing = append(missing, "stream "+name)
 		} else if err != nil {
 			return Fabric{}, fmt.Errorf("stream %s: %w", name, err)
+		}
+	}
+	for shard := range f.Shards {
+		if _, err := js.ObjectStore(ctx, subjects.MediaBucket(shard)); errors.Is(err, jetstream.ErrBucketNotFound) {
+			missing = append(missing, "object store "+subjects.MediaBucket(shard))
+		} else if err != nil {
+			return Fabric{}, fmt.Errorf("bucket %s: %w", subjects.MediaBucket(shard), err)
 		}
 	}
 	lacking, err := f.streams(ctx, js)

@@ -206,9 +206,11 @@ func everySubject(shards int) []try {
 		"$JS.API.ACCOUNT.PURGE.x", "$JS.API.META.LEADER.STEPDOWN")
 	streams := []string{subjects.AuditStream, "OBJ_" + subjects.BucketAvatars}
 	for shard := range shards {
-		streams = append(streams, subjects.MsgStream(shard), subjects.RcptStream(shard))
+		streams = append(streams, subjects.MsgStream(shard), subjects.RcptStream(shard), subjects.MediaStream(shard))
+		f := fabric.NewMediaID()
+		add(subjects.MediaPart(f, shard, 0), subjects.MediaMeta(f, shard), subjects.MediaParts(f, shard))
 	}
-	for _, b := range []string{subjects.BucketFabric, subjects.BucketPresence, subjects.BucketEdges, subjects.BucketLastSeen, subjects.BucketRevoked, subjects.BucketSignIns} {
+	for _, b := range []string{subjects.BucketFabric, subjects.BucketPresence, subjects.BucketEdges, subjects.BucketLastSeen, subjects.BucketRevoked, subjects.BucketSignIns, subjects.BucketUploads} {
 		streams = append(streams, subjects.BucketStream(b))
 		add(subjects.KeySubject(b, "x"))
 	}
@@ -312,6 +314,11 @@ func TestWhatNobodyMayDo(t *testing.T) {
 		{"look for users", try{false, subjects.UsersFind.String()}, nil},
 		{"see who is connected", try{false, subjects.EdgeSessions("e1").String()}, nil},
 		{"drain an edge", try{false, subjects.EdgeDrain("e1").String()}, nil},
+		{"remove files", try{false, subjects.PurgeStream(subjects.MediaStream(0))}, []subjects.Role{subjects.RoleMedia}},
+		{"say what is a file", try{false, subjects.MediaMeta(fabric.NewMediaID(), 0)}, []subjects.Role{subjects.RoleMedia}},
+		{"write parts of files", try{false, subjects.MediaPart(fabric.NewMediaID(), 0, 0)}, []subjects.Role{subjects.RoleMedia, subjects.RoleEdge}},
+		{"read files", try{false, subjects.DirectGet(subjects.MediaStream(0))}, []subjects.Role{subjects.RoleMedia, subjects.RoleEdge}},
+		{"note uploads", try{false, subjects.KeySubject(subjects.BucketUploads, "x.y")}, []subjects.Role{subjects.RoleMedia}},
 		{"answer for users", try{true, subjects.UsersToken.String()}, []subjects.Role{subjects.RoleUsers}},
 	} {
 		for _, role := range subjects.Roles() {

@@ -79,6 +79,11 @@ func Provision(ctx context.Context, js jetstream.JetStream, cfg FabricConfig) (F
 			}
 		}
 	}
+	for shard := range f.Shards {
+		if _, err := js.CreateOrUpdateObjectStore(ctx, mediaStore(shard, cfg)); err != nil {
+			return Fabric{}, fmt.Errorf("bucket %s: %w", subjects.MediaBucket(shard), err)
+		}
+	}
 	for _, sc := range []jetstream.StreamConfig{auditStream(cfg), inboxStream(cfg)} {
 		if _, err := js.CreateOrUpdateStream(ctx, sc); err != nil {
 			return Fabric{}, fmt.Errorf("stream %s: %w", sc.Name, err)
@@ -159,6 +164,14 @@ func logStream(shard int, cfg FabricConfig) jetstream.StreamConfig {
 	}
 }
 
+// mediaStore holds the files of a shard in parts.
+func mediaStore(shard int, cfg FabricConfig) jetstream.ObjectStoreConfig {
+	return jetstream.ObjectStoreConfig{
+		Bucket: subjects.MediaBucket(shard), Description: "this shard's files, in parts",
+		Storage: jetstream.FileStorage, Replicas: cfg.Replicas,
+	}
+}
+
 func receiptStream(shard int, cfg FabricConfig) jetstream.StreamConfig {
 	source, destination := subjects.ReceiptRepublish(shard)
 	return jetstream.StreamConfig{
@@ -210,6 +223,9 @@ const (
 	maxSignInBytes = 64 << 20
 )
 
+// maxUploadBytes bounds what is noted of uploads that are not finished, some 500 bytes each.
+const maxUploadBytes = 1 << 30
+
 func provisionBuckets(ctx context.Context, js jetstream.JetStream, cfg FabricConfig) error {
 	source, destination := subjects.PresenceRepublish()
 	for _, kc := range []jetstream.KeyValueConfig{
@@ -221,6 +237,7 @@ func provisionBuckets(ctx context.Context, js jetstream.JetStream, cfg FabricCon
 		},
 		{Bucket: subjects.BucketLastSeen, Description: "when a user was last online"},
 		{Bucket: subjects.BucketSignIns, Description: "sign-ins by OpenID Connect that have begun", TTL: signInWithin, MaxBytes: maxSignInBytes},
+		{Bucket: subjects.BucketUploads, Description: "uploads that are not finished", MaxBytes: maxUploadBytes},
 		{Bucket: subjects.BucketRevoked, Description: "devices that were revoked lately", TTL: RevokedFor},
 	} {
 		kc.Storage = jetstream.FileStorage

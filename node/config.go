@@ -71,10 +71,13 @@ const (
 	Receipts Role = "receipts"
 	Ingest   Role = "ingest"
 	OTP      Role = "otp" // only where there is a webhook for it
+	Media    Role = "media"
 )
 
 // Roles returns all roles.
-func Roles() []Role { return []Role{Edge, Users, Chats, History, Presence, Receipts, Ingest, OTP} }
+func Roles() []Role {
+	return []Role{Edge, Users, Chats, History, Presence, Receipts, Ingest, OTP, Media}
+}
 
 // ParseRoles reads names of roles, each once; none are all.
 func ParseRoles(names []string) ([]Role, error) {
@@ -109,7 +112,7 @@ func (c Config) has(roles ...Role) bool {
 
 // sql returns those of the process's roles that need a database.
 func (c Config) sql() (roles []Role) {
-	for _, r := range []Role{Users, Chats, History, Ingest} {
+	for _, r := range []Role{Users, Chats, History, Ingest, Media} {
 		if c.has(r) {
 			roles = append(roles, r)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/history"
 	"github.com/weft-im/weft/ingest"
+	"github.com/weft-im/weft/media"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/oidc"
 	"github.com/weft-im/weft/otp"
@@ -38,7 +39,7 @@ func (n *Node) startRoles(ctx context.Context, f natsconfig.Fabric) (err error) 
 		start func(context.Context, natsconfig.Fabric) error
 	}{
 		{History, n.startHistory}, {Users, n.startUsers}, {Chats, n.startChats},
-		{Ingest, n.startIngest}, {OTP, n.startOTP}, {Receipts, n.startReceipts}, {Presence, n.startPresence}, {Edge, n.startEdge},
+		{Ingest, n.startIngest}, {OTP, n.startOTP}, {Receipts, n.startReceipts}, {Media, n.startMedia}, {Presence, n.startPresence}, {Edge, n.startEdge},
 	} {
 		if !n.cfg.has(r.role) {
 			continue
@@ -145,6 +146,23 @@ func (n *Node) startReceipts(_ context.Context, f natsconfig.Fabric) error {
 	return nil
 }
 
+func (n *Node) startMedia(ctx context.Context, f natsconfig.Fabric) error {
+	nc, err := n.connect(subjects.RoleMedia)
+	if err != nil {
+		return err
+	}
+	bulk, err := n.connect(subjects.RoleMedia)
+	if err != nil {
+		return err
+	}
+	r, err := media.New(ctx, nc, bulk, n.store, media.OnNATS, media.Config{Shards: f.Shards}, n.log.With("role", "media"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("media", r.Run, r.Ready())
+	return nil
+}
+
 func (n *Node) startPresence(context.Context, natsconfig.Fabric) error {
 	nc, err := n.connect(subjects.RolePresence)
 	if err != nil {
@@ -166,6 +184,10 @@ func (n *Node) startEdge(ctx context.Context, f natsconfig.Fabric) error {
 	if err != nil {
 		return err
 	}
+	bulk, err := n.connect(subjects.RoleEdge)
+	if err != nil {
+		return err
+	}
 	verifier := n.keys.Verifier()
 	if err := n.trust(ctx, nc, "edge", func(c auth.Clients) error { verifier.Trust(c); return nil }); err != nil {
 		return err
@@ -174,7 +196,7 @@ func (n *Node) startEdge(ctx context.Context, f natsconfig.Fabric) error {
 		// New with every start: what an earlier process left in the buckets is not this one's.
 		ID:       "e" + strconv.FormatInt(fabric.Millis(time.Now()), 36) + strings.ToLower(rand.Text()[:5]),
 		FabricID: f.ID, Shards: f.Shards, Lease: natsconfig.EdgeLease, RevokedFor: natsconfig.RevokedFor,
-		Limits: limits, Web: web.Handler(), StayDrained: n.cfg.StayDrained,
+		Limits: limits, Web: web.Handler(), StayDrained: n.cfg.StayDrained, Bulk: bulk,
 	}, n.log.With("role", "edge"), n.registry)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/history"
 	"github.com/weft-im/weft/ingest"
+	"github.com/weft-im/weft/media"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/storage/postgres"
 	"github.com/weft-im/weft/storage/sqlite"
@@ -24,6 +25,7 @@ type database interface {
 	chats.Store
 	history.Store
 	ingest.Store
+	media.Store
 	// Claim makes it the database of a fabric, or refuses where it is another's.
 	Claim(ctx context.Context, fabricID string) error
 	Close() error

@@ -197,7 +197,7 @@ func TestRoles(t *testing.T) {
 	}{
 		{nil, node.Roles(), ""},
 		{[]string{"edge", " presence", "edge"}, []node.Role{node.Edge, node.Presence}, ""},
-		{[]string{"edge", "media"}, nil, `no role "media": want some of edge, users, chats, history, presence, receipts, ingest`},
+		{[]string{"edge", "telex"}, nil, `no role "telex": want some of edge, users, chats, history, presence, receipts, ingest`},
 	} {
 		got, err := node.ParseRoles(tc.names)
 		if !slices.Equal(got, tc.want) || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
@@ -253,7 +253,7 @@ func TestEachRoleAlone(t *testing.T) {
 		if r != node.Edge && r != node.Users {
 			cfg.Keys = ""
 		}
-		if r == node.Users || r == node.Chats || r == node.History || r == node.Ingest {
+		if r == node.Users || r == node.Chats || r == node.History || r == node.Ingest || r == node.Media {
 			cfg.Postgres = url
 		}
 		if r == node.OTP {

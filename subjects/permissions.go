@@ -19,6 +19,7 @@ const (
 	RolePresence Role = "presence"
 	RoleIngest   Role = "ingest" // takes and brings what internal services write and are written
 	RoleOTP      Role = "otp"    // sends one-time codes to phones
+	RoleMedia    Role = "media"  // keeps files
 
 	RoleProvision Role = "provision" // makes the streams and buckets
 	RoleOperator  Role = "operator"  // people with the nats and weft commands
@@ -28,7 +29,7 @@ const (
 // Roles returns all roles.
 func Roles() []Role {
 	return []Role{
-		RoleEdge, RoleUsers, RoleChats, RoleHistory, RoleReceipts, RolePresence, RoleIngest, RoleOTP,
+		RoleEdge, RoleUsers, RoleChats, RoleHistory, RoleReceipts, RolePresence, RoleIngest, RoleOTP, RoleMedia,
 		RoleProvision, RoleOperator, RoleService,
 	}
 }
@@ -80,6 +81,7 @@ var work = map[Role]func(p *Permissions, shards int){
 	RolePresence:  presenceWork,
 	RoleIngest:    ingestWork,
 	RoleOTP:       otpWork,
+	RoleMedia:     mediaWork,
 	RoleProvision: provisionWork,
 	RoleService:   serviceWork,
 }
@@ -98,6 +100,11 @@ func edgeWork(p *Permissions, shards int) {
 	p.watchBucket(BucketFabric, BucketEdges, BucketRevoked)
 	p.writeBucket(BucketEdges, BucketPresence, BucketLastSeen)
 	p.pictures()
+	p.readBucket(BucketUploads)
+	for shard := range shards {
+		p.read(MediaStream(shard))
+		p.Pub = append(p.Pub, "$O."+MediaBucket(shard)+".C.*.*") // parts of files; what makes them a file is the media role's
+	}
 	p.serve(ServiceEdge + ".*") // of one edge: weft.edge.<edge>.<verb>
 	p.audit(RoleEdge)
 }
@@ -109,6 +116,7 @@ var edgeAsks = []Verb{
 	ChatsOpen, ChatsList, ChatsChannel, ChatsPrefs, ChatsReceipts, ChatsCreate, ChatsGroup, ChatsChange, ChatsMembers, ChatsAdd,
 	ChatsRemove, ChatsRole, ChatsInvite, ChatsInvites, ChatsUninvite, ChatsInvited, ChatsJoin, ChatsAccess, ChatsMemberships,
 	HistoryPage, HistoryMessage, HistorySince, HistoryAdmit, HistoryHide, HistoryStar, HistoryStarred, HistoryPins, HistorySearch,
+	MediaCreate, MediaFinish, MediaDrop, MediaGet, MediaClaim, MediaLink,
 }
 
 func usersWork(p *Permissions, shards int) {
@@ -166,7 +174,7 @@ func presenceWork(p *Permissions, _ int) {
 // Ingest speaks for internal services, whom NATS has made sure of by the subject that they write to.
 func ingestWork(p *Permissions, shards int) {
 	p.serve(ServiceServices)
-	p.ask(ChatsOpen, ChatsFloors, HistorySettle, HistoryPage, HistoryAdmit)
+	p.ask(ChatsOpen, ChatsFloors, HistorySettle, HistoryPage, HistoryAdmit, MediaClaim)
 	p.Pub = append(p.Pub, "msg.*.*.*", ServiceInboxFilter, ServicesChanged, Ping(ServiceServices))
 	p.PubDeny = append(p.PubDeny, "msg.*.u.*")
 	p.Sub = append(p.Sub, ServiceSends)
@@ -183,6 +191,22 @@ func ingestWork(p *Permissions, shards int) {
 		p.Pub = append(p.Pub, "$JS.API.CONSUMER."+verb+"."+ServiceInboxStream+".>")
 	}
 	p.audit(RoleIngest)
+}
+
+// Media keeps and removes files. It sees no message: whether one names a file it is told by the database.
+func mediaWork(p *Permissions, shards int) {
+	p.serve(ServiceMedia)
+	p.ask(HistorySettle)
+	p.readBucket(BucketUploads)
+	p.watchBucket(BucketUploads)
+	p.writeBucket(BucketUploads)
+	p.Pub = append(p.Pub, "$JS.API.STREAM.PURGE."+BucketStream(BucketUploads))
+	for shard := range shards {
+		s := MediaStream(shard)
+		p.read(s)
+		p.Pub = append(p.Pub, "$O."+MediaBucket(shard)+".>", "$JS.API.STREAM.PURGE."+s)
+	}
+	p.audit(RoleMedia)
 }
 
 func otpWork(p *Permissions, _ int) {

@@ -12,6 +12,7 @@ const (
 	ServiceUsers    = "users"
 	ServiceChats    = "chats"
 	ServiceHistory  = "history"
+	ServiceMedia    = "media"
 	ServiceServices = "services" // the internal services
 	ServiceEdge     = "edge"     // each edge, asked by its id
 )
@@ -80,6 +81,13 @@ var (
 	HistoryStarred = Verb{ServiceHistory, "starred"}
 	HistoryPins    = Verb{ServiceHistory, "pins"}
 	HistorySearch  = Verb{ServiceHistory, "search"}
+
+	MediaCreate = Verb{ServiceMedia, "create"}
+	MediaFinish = Verb{ServiceMedia, "finish"}
+	MediaDrop   = Verb{ServiceMedia, "drop"}
+	MediaGet    = Verb{ServiceMedia, "get"}
+	MediaClaim  = Verb{ServiceMedia, "claim"}
+	MediaLink   = Verb{ServiceMedia, "link"}
 )
 
 // EdgeStatus, EdgeSessions and EdgeDrain are the verbs that operators ask of one edge, by its id.

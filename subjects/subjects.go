@@ -206,6 +206,7 @@ const (
 	BucketEdges    = "EDGES"    // <edge>: the edge's lease, which lapses by its TTL
 	BucketLastSeen = "LASTSEEN" // <user>: when they last were online; edge.<edge>: when it last renewed; Unix milliseconds
 	BucketSignIns  = "SIGN_INS" // <state>: sign-ins by OpenID Connect that have begun, for some minutes
+	BucketUploads  = "UPLOADS"  // <user>.<upload>: uploads that are not finished
 	BucketRevoked  = "REVOKED"  // <user>.<device>: kept for as long as an access token lives
 )
 
@@ -258,3 +259,11 @@ const AuditStream = "AUDIT"
 func Audit(role, what string) string { return "audit." + role + "." + what }
 
 const AuditFilter = "audit.*.*"
+
+// DirectGet returns where a stream is read by direct get (NATS ADR-31); with a subject behind it, that subject's last
+// message. PurgeStream returns where one is purged.
+func DirectGet(stream string) string   { return "$JS.API.DIRECT.GET." + stream }
+func PurgeStream(stream string) string { return "$JS.API.STREAM.PURGE." + stream }
+
+// StreamInfo returns where a stream's state is told.
+func StreamInfo(stream string) string { return "$JS.API.STREAM.INFO." + stream }

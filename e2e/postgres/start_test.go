@@ -130,7 +130,7 @@ func TestServeAsks(t *testing.T) {
 		want string
 	}{
 		{[]string{"serve"}, "--nats is missing"},
-		{append(nats, "--roles", "edge,media"), `--roles: there is no role "media": want some of edge, users, chats, history, presence, receipts, ingest, otp`},
+		{append(nats, "--roles", "edge,telex"), `--roles: there is no role "telex": want some of edge, users, chats, history, presence, receipts, ingest, otp`},
 		{nats, "--postgres is missing: the roles users, chats, history"},
 		{append(nats[:len(nats)-2:len(nats)-2], "--roles", "edge"), "--keys is missing"},
 	} {

@@ -21,6 +21,8 @@ import (
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/history"
 	"github.com/weft-im/weft/ingest"
+	"github.com/weft-im/weft/media"
+	"github.com/weft-im/weft/media/blob"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/oidc"
 	"github.com/weft-im/weft/presence"
@@ -46,6 +48,8 @@ type Config struct {
 	Receipts receipts.Config
 	Ingest   *ingest.Config // nil has no internal services
 	OIDC     *oidc.Client   // an issuer that signs people in; nil has none
+	Media    media.Config
+	Blobs    func(*blob.Parts) (blob.Store, error) // where files stay; nil is NATS
 }
 
 // Fabric is everything but edges.
@@ -83,6 +87,12 @@ func Start(t testing.TB, cfg Config) *Fabric {
 		in, err := ingest.New(f.NATS.ConnectAs(t, subjects.RoleIngest), f.Store, ic, log, reg)
 		run(t, err, func(ctx context.Context) error { return in.Run(ctx) }, func() <-chan struct{} { return in.Ready() })
 	}
+	cfg.Media.Shards = shards
+	if cfg.Blobs == nil {
+		cfg.Blobs = media.OnNATS
+	}
+	md, err := media.New(t.Context(), f.NATS.ConnectAs(t, subjects.RoleMedia), f.NATS.ConnectAs(t, subjects.RoleMedia), f.Store, cfg.Blobs, cfg.Media, log, reg)
+	run(t, err, func(ctx context.Context) error { return md.Run(ctx) }, func() <-chan struct{} { return md.Ready() })
 	rc, err := receipts.New(f.NATS.ConnectAs(t, subjects.RoleReceipts), shards, cfg.Receipts, log, reg)
 	run(t, err, func(ctx context.Context) error { return rc.Run(ctx) }, func() <-chan struct{} { return rc.Ready() })
 	p, err := presence.New(f.NATS.ConnectAs(t, subjects.RolePresence), presence.Config{Lease: cfg.Lease}, log, reg)
@@ -120,6 +130,7 @@ type Edge struct {
 	ID   string
 	URL  string
 	Link *Link // its connection to NATS
+	Bulk *Link // and that for files
 
 	Metrics *prometheus.Registry
 
@@ -142,10 +153,11 @@ func (f *Fabric) Edge(t testing.TB) *Edge {
 func (f *Fabric) EdgeAt(t testing.TB, server *weftest.NATS) *Edge {
 	t.Helper()
 	e := &Edge{
-		ID: fmt.Sprintf("e%d", f.edges.Add(1)), Link: newLink(), Metrics: prometheus.NewRegistry(), done: make(chan struct{}),
+		ID: fmt.Sprintf("e%d", f.edges.Add(1)), Link: newLink(), Bulk: newLink(), Metrics: prometheus.NewRegistry(), done: make(chan struct{}),
 	}
 	nc := server.ConnectAs(t, subjects.RoleEdge, nats.SetCustomDialer(e.Link), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 	e.nc = nc
+	bulk := server.ConnectAs(t, subjects.RoleEdge, nats.SetCustomDialer(e.Bulk), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 	limits := edge.DefaultLimits()
 	limits.DedupeMillis = int(f.NATS.Fabric.Dedupe.Milliseconds())
 	if f.cfg.Limits != nil {
@@ -153,7 +165,7 @@ func (f *Fabric) EdgeAt(t testing.TB, server *weftest.NATS) *Edge {
 	}
 	ed, err := edge.New(t.Context(), nc, f.keys.Verifier(), "edge.test", edge.Config{
 		ID: e.ID, FabricID: f.NATS.Fabric.ID, Shards: f.NATS.Fabric.Shards, Lease: f.cfg.Lease,
-		RevokedFor: natsconfig.RevokedFor, Limits: limits, Now: f.cfg.Now, StayDrained: f.cfg.StayDrained,
+		RevokedFor: natsconfig.RevokedFor, Limits: limits, Now: f.cfg.Now, StayDrained: f.cfg.StayDrained, Bulk: bulk,
 	}, weftest.Logger(t), e.Metrics)
 	if err != nil {
 		t.Fatal(err)

@@ -102,6 +102,41 @@ var tables = []table{
 		query:   `SELECT code, channel_id, created_by, created_at, expires_at, uses, used, revoked_at FROM invites`,
 	},
 	{
+		name:    "objects",
+		columns: []string{"sha256", "blob", "size", "type", "state", "width", "height", "preview", "thumb", "thumb_size"},
+		query:   `SELECT sha256, blob, size, type, state, width, height, preview, thumb, thumb_size FROM objects`,
+	},
+	{
+		name: "media", flags: []int{6},
+		columns: []string{"id", "sha256", "user_id", "channel_id", "name", "created_at", "sent", "idle_at"},
+		query:   `SELECT id, sha256, user_id, channel_id, name, created_at, sent, idle_at FROM media`,
+	},
+	{
+		name:    "media_refs",
+		columns: []string{"media", "log", "seq"},
+		query:   `SELECT r.media, m.log, r.place & 0xFFFFFFFFFFFF FROM media_refs r CROSS JOIN messages m ON m.place = r.place`,
+	},
+	{
+		name:    "media_holds",
+		columns: []string{"media", "user_id", "cid", "until"},
+		query:   `SELECT media, user_id, cid, until FROM media_holds`,
+	},
+	{
+		name:    "media_erasures",
+		columns: []string{"blob"},
+		query:   `SELECT blob FROM media_erasures`,
+	},
+	{
+		name:    "media_spent",
+		columns: []string{"user_id", "day", "bytes"},
+		query:   `SELECT user_id, day, bytes FROM media_spent`,
+	},
+	{
+		name:    "media_keys",
+		columns: []string{"created_at", "key"},
+		query:   `SELECT created_at, key FROM media_keys`,
+	},
+	{
 		name:    "outbox",
 		columns: []string{"num", "cid", "channel_id", "after_seq", "sender", "kind", "body", "told"},
 		query:   `SELECT num, cid, channel_id, after_seq, sender, kind, body, told FROM outbox ORDER BY num`,

@@ -124,6 +124,9 @@ func (a *archive) run(ctx context.Context, upto uint64) error {
 	if err := a.copy(ctx, months); err != nil {
 		return err
 	}
+	if err := a.nameMedia(ctx); err != nil {
+		return err
+	}
 	if err := a.begin(ctx); err != nil {
 		return err
 	}

@@ -117,6 +117,7 @@ func strip(ctx context.Context, tx pgx.Tx, num int64, shard int, target int64) e
 	} {
 		b.Queue(query, num, target)
 	}
+	forgetMedia(&b, num, target)
 	return tx.SendBatch(ctx, &b).Close()
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // version is the newest one of migrations.
-const version = 6
+const version = 7
 
 const partitionOf1 = `CREATE TABLE messages_202611 PARTITION OF messages FOR VALUES FROM (202611) TO (202612)`
 
@@ -56,6 +56,13 @@ var dataOf = [version + 1]string{
 		INSERT INTO service_sends (user_id, cid, channel, at) VALUES ('cem', 'c9', 'bob.cem', 9);
 		INSERT INTO taken (key, period, n) VALUES ('otp +491', 9, 2);
 		INSERT INTO identities (issuer, subject, user_id) VALUES ('https://id.example', 'ann', 'ann')`,
+	7: `INSERT INTO objects (sha256, blob, size, type, state, width, height, preview, thumb, thumb_size) VALUES ('aa', 'b', 7, 'image/png', 'ready', 3, 4, 'L', 't', 2);
+		INSERT INTO media (id, sha256, user_id, channel_id, name, created_at, sent) VALUES ('m', 'aa', 'ann', 'ann.bob', 'x.png', 9, true);
+		INSERT INTO media_refs (media, log, seq) VALUES ('m', 1, 7);
+		INSERT INTO media_holds (media, user_id, cid, until) VALUES ('m', 'ann', 'c', 10);
+		INSERT INTO media_erasures (blob) VALUES ('gone');
+		INSERT INTO media_spent (user_id, day, bytes) VALUES ('ann', 20000, 7);
+		INSERT INTO media_keys (created_at, key) VALUES (9, 'k')`,
 }
 
 // database is an empty database with a connection to it.

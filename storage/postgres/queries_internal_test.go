@@ -54,6 +54,13 @@ INSERT INTO pins (log, target, seq) SELECT n, n, n FROM generate_series(1, 20000
 INSERT INTO stars (user_id, log, target, at) SELECT u(n % 2000), n, n, n FROM generate_series(1, 20000) n;
 INSERT INTO hidden (user_id, log, target) SELECT u(n % 2000), n, n FROM generate_series(1, 20000) n;
 INSERT INTO erasures (shard, seq) SELECT 0, n FROM generate_series(1, 20000) n;
+INSERT INTO objects (sha256, blob, size, type, state, width, height, preview, thumb, thumb_size)
+	SELECT u(n), u(n), n, 'image/png', 'ready', 0, 0, '', u(n + 100000), 1 FROM generate_series(1, 20000) n;
+INSERT INTO media (id, sha256, user_id, channel_id, name, created_at, sent, idle_at)
+	SELECT u(n), u(n), u(n), dm(n), 'x', n, n % 10 > 0, CASE WHEN n % 10 = 0 THEN n END FROM generate_series(1, 20000) n;
+INSERT INTO media_refs (media, log, seq) SELECT u(n), n, n * 20000 % 1000000 + n FROM generate_series(1, 20000) n WHERE n % 10 > 0;
+INSERT INTO media_holds (media, user_id, cid, until) SELECT u(n), u(n), u(n), n FROM generate_series(1, 20000) n;
+INSERT INTO media_erasures (blob) SELECT u(n + 200000) FROM generate_series(1, 20000) n;
 VACUUM ANALYZE`
 
 // What each query is asked, as SQL.
@@ -99,6 +106,10 @@ var asked = map[string]string{
 	"queryWaits":        `u(1)`,
 	"queryBlocked":      `u(1), u(8)`,
 	"queryReadReceipts": `u(1)`,
+	"queryMedia":        `u(5)`,
+	"queryReadable":     `u(5), u(5), 5`,
+	"queryIdleMedia":    `100, 50, 5, 200`,
+	"queryKnownBlobs":   `us(1, 100)`,
 	"queryMayAdd":       `us(1, 100), u(8)`,
 	"queryCounts":       `u(100)`,
 }

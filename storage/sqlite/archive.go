@@ -143,6 +143,11 @@ func insert(ctx context.Context, t tx, shard int, msgs []history.Archival, have 
 		// Few messages have more to them: their rows are touched twice, so that the others' need no more columns.
 		for i := range rest[:n] {
 			m := &rest[i]
+			if m.Media != "" {
+				if err := nameMedia(ctx, t, m.Media, place(shard, m.Seq)); err != nil {
+					return err
+				}
+			}
 			if !m.Only && m.ExpiresAt == 0 {
 				continue
 			}

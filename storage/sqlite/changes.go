@@ -93,7 +93,7 @@ func strip(ctx context.Context, t tx, target int64) error {
 			return err
 		}
 	}
-	return nil
+	return forgetMedia(ctx, t, target)
 }
 
 // there is the condition that a message is there to be reacted to or pinned.

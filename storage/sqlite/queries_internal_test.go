@@ -152,6 +152,13 @@ var dataOf = []string{
 		INSERT INTO service_sends (user_id, cid, channel, at) VALUES ('cem', 'c9', 'bob.cem', 9);
 		INSERT INTO taken (key, period, n) VALUES ('otp +491', 9, 2);
 		INSERT INTO identities (issuer, subject, user_id) VALUES ('https://id.example', 'ann', 'ann')`,
+	7: `INSERT INTO objects (sha256, blob, size, type, state, width, height, preview, thumb, thumb_size) VALUES ('aa', 'b', 7, 'image/png', 'ready', 3, 4, 'L', 't', 2);
+		INSERT INTO media (id, sha256, user_id, channel_id, name, created_at, sent) VALUES ('m', 'aa', 'ann', 'ann.bob', 'x.png', 9, 1);
+		INSERT INTO media_refs (media, place) VALUES ('m', 7);
+		INSERT INTO media_holds (media, user_id, cid, until) VALUES ('m', 'ann', 'c', 10);
+		INSERT INTO media_erasures (blob) VALUES ('gone');
+		INSERT INTO media_spent (user_id, day, bytes) VALUES ('ann', 20000, 7);
+		INSERT INTO media_keys (created_at, key) VALUES (9, x'6b')`,
 }
 
 // What was written with any earlier version is there with this one, and works.

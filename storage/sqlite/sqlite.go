@@ -21,6 +21,7 @@ import (
 	"github.com/weft-im/weft/chats"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/history"
+	"github.com/weft-im/weft/media"
 	"github.com/weft-im/weft/users"
 )
 
@@ -42,6 +43,7 @@ var (
 	_ users.Store   = (*DB)(nil)
 	_ chats.Store   = (*DB)(nil)
 	_ history.Store = (*DB)(nil)
+	_ media.Store   = (*DB)(nil)
 )
 
 // Open opens the database in a file and migrates it to this build's schema. One that is newer is refused.

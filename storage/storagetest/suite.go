@@ -13,6 +13,7 @@ import (
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/history"
 	"github.com/weft-im/weft/ingest"
+	"github.com/weft-im/weft/media"
 	"github.com/weft-im/weft/users"
 )
 
@@ -22,6 +23,7 @@ type Store interface {
 	chats.Store
 	history.Store
 	ingest.Store
+	media.Store
 }
 
 // Run runs the suite. open returns an empty store, which it closes when the test ends.
@@ -54,6 +56,13 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 		{"Accounts", testAccounts},
 		{"Services", testServices},
 		{"ServiceSends", testServiceSends},
+		{"Media", testMedia},
+		{"Readable", testReadable},
+		{"MediaIdle", testMediaIdle},
+		{"HoldAndRemoveAtOnce", testHoldAndRemoveAtOnce},
+		{"AddAndRemoveAtOnce", testAddAndRemoveAtOnce},
+		{"SpendMedia", testSpendMedia},
+		{"LinkKeys", testLinkKeys},
 		{"OpenDirect", testOpenDirect},
 		{"OpenDirectAtOnce", testOpenDirectAtOnce},
 		{"List", testList},
