@@ -85,7 +85,7 @@ type MediaGetReply struct {
 	BlobType string         `json:"blob_type,omitempty"`
 
 	Disposition string `json:"disposition,omitempty"` // Content-Disposition
-	URL      string         `json:"url,omitempty"` // from where the client gets them itself
+	URL         string `json:"url,omitempty"`         // from where the client gets them itself
 }
 
 // MediaClaimRequest asks whether User may name a file in a message that they are about to send. Until the message is in the

@@ -20,7 +20,7 @@ import (
 func loads(id fabric.MediaID, who ...tus) string {
 	var may []string
 	for _, u := range who {
-		resp, _ := u.get(id)
+		resp, _ := u.get(id) //nolint:bodyclose // do closes it
 		switch resp.StatusCode {
 		case http.StatusOK:
 			may = append(may, "yes")
@@ -68,12 +68,12 @@ func TestWhoMayLoad(t *testing.T) {
 	forwarded := string(edgetest.Direct(bob, cem))
 	copied := send(bc, forwarded, id)
 	expect("forwarded", id, "yes yes yes")
-	if resp, _ := a.do("DELETE", fmt.Sprintf("/v1/channels/%s/messages/%d?for=all", direct, seq), nil); resp.StatusCode != 204 {
+	if resp, _ := a.do("DELETE", fmt.Sprintf("/v1/channels/%s/messages/%d?for=all", direct, seq), nil); resp.StatusCode != http.StatusNoContent { //nolint:bodyclose // do closes it
 		t.Fatalf("delete: %d", resp.StatusCode)
 	}
 	weftest.Eventually(t, "Ann may load it no more", func() bool { return loads(id, a) == "no" })
 	expect("deleted here, and not there", id, "no yes yes")
-	if resp, _ := b.do("DELETE", fmt.Sprintf("/v1/channels/%s/messages/%d?for=all", forwarded, copied), nil); resp.StatusCode != 204 {
+	if resp, _ := b.do("DELETE", fmt.Sprintf("/v1/channels/%s/messages/%d?for=all", forwarded, copied), nil); resp.StatusCode != http.StatusNoContent { //nolint:bodyclose // do closes it
 		t.Fatalf("delete: %d", resp.StatusCode)
 	}
 	weftest.Eventually(t, "nobody may load it", func() bool { return loads(id, a, b, c) == "no no no" })
@@ -82,7 +82,7 @@ func TestWhoMayLoad(t *testing.T) {
 	}
 
 	// A group: who comes later sees what comes then; who is removed sees none of it.
-	_, body := a.do("POST", "/v1/groups", strings.NewReader(fmt.Sprintf(`{"name":"g","members":[%q]}`, bob.User.ID)), "Content-Type", "application/json")
+	_, body := a.do("POST", "/v1/groups", strings.NewReader(fmt.Sprintf(`{"name":"g","members":[%q]}`, bob.User.ID)), "Content-Type", "application/json") //nolint:bodyclose // do closes it
 	var group client.Group
 	if err := json.Unmarshal([]byte(body), &group); err != nil {
 		t.Fatalf("%s: %v", body, err)
@@ -92,13 +92,13 @@ func TestWhoMayLoad(t *testing.T) {
 	send(ac, g, early)
 	expect("sent before Cem came", early, "yes yes no")
 	member := "/v1/groups/" + string(group.ID) + "/members/" + string(cem.User.ID)
-	if resp, body := a.do("PUT", member, nil); resp.StatusCode >= 300 {
+	if resp, body := a.do("PUT", member, nil); resp.StatusCode >= 300 { //nolint:bodyclose // do closes it
 		t.Fatalf("add Cem: %d %s", resp.StatusCode, body)
 	}
 	send(ac, g, late)
 	weftest.Eventually(t, "Cem is in", func() bool { return loads(late, c) == "yes" })
 	expect("sent before Cem came", early, "yes yes no")
-	if resp, _ := a.do("DELETE", member, nil); resp.StatusCode >= 300 {
+	if resp, _ := a.do("DELETE", member, nil); resp.StatusCode >= 300 { //nolint:bodyclose // do closes it
 		t.Fatalf("remove Cem: %d", resp.StatusCode)
 	}
 	weftest.Eventually(t, "Cem is out", func() bool { return loads(late, c) == "no" })
@@ -192,11 +192,11 @@ func TestLinks(t *testing.T) {
 	expect("when its time is over", link.URL, 401)
 	ahead.Store(0)
 	expect("the link", link.URL, 200)
-	if resp, _ := a.do("DELETE", fmt.Sprintf("/v1/channels/%s/messages/%d?for=all", to, sent.Num("seq")), nil); resp.StatusCode != 204 {
+	if resp, _ := a.do("DELETE", fmt.Sprintf("/v1/channels/%s/messages/%d?for=all", to, sent.Num("seq")), nil); resp.StatusCode != http.StatusNoContent { //nolint:bodyclose // do closes it
 		t.Fatalf("delete: %d", resp.StatusCode)
 	}
 	weftest.Eventually(t, "the link is no good after the message was deleted", func() bool {
 		resp, _ := nobody.do("GET", link.URL, nil)
-		return resp.StatusCode == 404
+		return resp.StatusCode == http.StatusNotFound
 	})
 }

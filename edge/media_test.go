@@ -2,7 +2,6 @@ package edge_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -194,7 +193,7 @@ func TestRanges(t *testing.T) {
 	id := a.upload(string(edgetest.Direct(ann, bob)), data, "x", "")
 	resp, _ := a.do("HEAD", "/v1/media/"+string(id), nil)
 	tag := resp.Header.Get("ETag")
-	if resp.StatusCode != 200 || resp.ContentLength != int64(len(data)) || tag == "" {
+	if resp.StatusCode != http.StatusOK || resp.ContentLength != int64(len(data)) || tag == "" {
 		t.Errorf("HEAD: %d, %d bytes, ETag %s", resp.StatusCode, resp.ContentLength, tag)
 	}
 	for _, tc := range []struct {
@@ -220,7 +219,7 @@ func TestRanges(t *testing.T) {
 		}
 	}
 	resp, body := a.get(id, "Range", "bytes=0-1,1000000-1000003")
-	if resp.StatusCode != 206 || !strings.HasPrefix(resp.Header.Get("Content-Type"), "multipart/byteranges") || !strings.Contains(body, string(data[1000000:1000004])) {
+	if resp.StatusCode != http.StatusPartialContent || !strings.HasPrefix(resp.Header.Get("Content-Type"), "multipart/byteranges") || !strings.Contains(body, string(data[1000000:1000004])) {
 		t.Errorf("two ranges: %d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
 	}
 }
@@ -249,5 +248,3 @@ func TestRangeReadsNoMoreThanItsParts(t *testing.T) {
 		t.Errorf("%d parts were read: %d", len(seen), seen)
 	}
 }
-
-var _ = context.Background

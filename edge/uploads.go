@@ -368,7 +368,7 @@ func (up *upload) FinishUpload(ctx context.Context) error {
 
 // AsTerminatableUpload implements tusd.TerminaterDataStore.
 func (u *uploads) AsTerminatableUpload(up tusd.Upload) tusd.TerminatableUpload {
-	return up.(*upload) //nolint:errcheck,forcetypeassert // the library hands back what GetUpload gave it
+	return up.(*upload) //nolint:forcetypeassert // the library hands back what GetUpload gave it
 }
 
 // Terminate implements tusd.TerminatableUpload.

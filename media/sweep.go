@@ -193,4 +193,3 @@ func (r *Role) uploading(ctx context.Context) (map[fabric.MediaID]bool, error) {
 	}
 	return all, ctx.Err()
 }
-

@@ -107,7 +107,7 @@ func (g gifCopy) extension() error {
 
 // blocks copies a chain of blocks behind its head, or leaves it out.
 func (g gifCopy) blocks(keep bool, head []byte) error {
-	to := io.Writer(io.Discard)
+	to := io.Discard
 	if keep {
 		to = g.out
 	}

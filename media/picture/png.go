@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -33,7 +34,7 @@ func cleanPNG(w io.Writer, r io.Reader) error {
 			return errPNG
 		}
 		to := io.Discard
-		if len(strings.Fields(kind)) == 1 && strings.Contains(" "+pngKept+" ", " "+kind+" ") {
+		if slices.Contains(strings.Fields(pngKept), kind) {
 			to = w
 		}
 		if _, err := to.Write(start[:]); err != nil {
