@@ -60,17 +60,30 @@ func (a API) call(ctx context.Context, method, path, token string, in, out any) 
 type apiRequest struct {
 	method, path, token, contentType string
 	body                             []byte
+
+	stream io.Reader // instead of body: so many bytes as length says
+	length int64
+	header map[string]string
 }
 
 // do asks the server and returns its reply where that is no error. Close its body.
 func (a API) do(ctx context.Context, r apiRequest) (*http.Response, error) {
 	var body io.Reader
-	if r.body != nil {
+	switch {
+	case r.stream != nil:
+		body = io.NopCloser(r.stream)
+	case r.body != nil:
 		body = bytes.NewReader(r.body)
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, strings.TrimSuffix(a.URL, "/")+r.path, body)
 	if err != nil {
 		return nil, fmt.Errorf("client: %s %s: %w", r.method, r.path, err)
+	}
+	if r.stream != nil {
+		req.ContentLength = r.length
+	}
+	for name, value := range r.header {
+		req.Header.Set(name, value)
 	}
 	if r.contentType != "" {
 		req.Header.Set("Content-Type", r.contentType)

@@ -80,6 +80,10 @@ func (r *Role) admit(ctx context.Context, req contract.HistoryAdmitRequest) (con
 	if err != nil {
 		return none, err
 	}
+	// An edit does not change which file a message names: that is noted once, when it is archived.
+	if req.Kind == fabric.MsgEdit && fabric.MediaOf(m.Kind, m.Body) != fabric.MediaOf(m.Kind, c.New) {
+		return none, fabric.Errorf(fabric.CodeBadRequest, "an edit of a message that names a file names the same file")
+	}
 	return contract.HistoryAdmitReply{Only: m.Only}, r.mayChange(&m, req)
 }
 

@@ -108,6 +108,11 @@ func (r *Role) send(ctx context.Context, name, to string, data []byte) (msglog.S
 	if err != nil {
 		return none, err
 	}
+	if m.Kind == fabric.MsgMedia {
+		if err := r.claim(ctx, s, m); err != nil {
+			return none, err
+		}
+	}
 	now := r.cfg.Now()
 	note, err := r.store.NoteSend(ctx, s.User, m.CID, Note{Channel: c, At: fabric.Millis(now)})
 	if err != nil {
@@ -125,6 +130,18 @@ func (r *Role) send(ctx context.Context, name, to string, data []byte) (msglog.S
 		}
 	}
 	return r.publish(ctx, s, c, m)
+}
+
+// claim refuses a message that names a file which the service was not sent. The file stays for the message otherwise.
+func (r *Role) claim(ctx context.Context, s *known, m contract.ServiceSend) error {
+	id := fabric.MediaOf(m.Kind, m.Body)
+	if id == "" {
+		return fabric.Errorf(fabric.CodeBadRequest, "body of media: want an object with media, the id of a file")
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := service.CallRaw(ctx, r.nc, subjects.MediaClaim, contract.MediaClaimRequest{User: s.User, Media: id, CID: m.CID})
+	return err
 }
 
 // decode reads what a service has published, and checks what does not depend on where it goes.
