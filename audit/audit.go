@@ -44,6 +44,7 @@ const (
 	ServiceRemoved What = "service_removed"
 	KeyRotated     What = "key_rotated"
 	EdgeDrained    What = "edge_drained"
+	FileCondemned  What = "file_condemned"  // a scanner found something harmful in it
 	StreamsChanged What = "streams_changed" // made, or brought to other settings
 )
 

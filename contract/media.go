@@ -110,3 +110,19 @@ type MediaLinkReply struct {
 	Token     string `json:"token"`
 	ExpiresAt int64  `json:"expires_at"` // Unix milliseconds
 }
+
+// MediaScanRequest asks a scanner whether a file that was uploaded is harmful, before it is anybody's to load. Its bytes are
+// in parts under Blob. The scanner may take up to half an hour; one that answers with Err, or not at all, holds the file back.
+type MediaScanRequest struct {
+	Blob   fabric.MediaID `json:"blob"`
+	Size   int64          `json:"size"`
+	Type   string         `json:"type"`
+	SHA256 string         `json:"sha256"`
+	User   fabric.UserID  `json:"user"`
+}
+
+// MediaScanReply says what was found in it; a file in which nothing was has no Harmful.
+type MediaScanReply struct {
+	Harmful string        `json:"harmful,omitempty"` // its name
+	Err     *fabric.Error `json:"err,omitempty"`
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/media"
+	"github.com/weft-im/weft/media/blob"
 	"github.com/weft-im/weft/weftest"
 )
 
@@ -199,4 +200,38 @@ func TestLinks(t *testing.T) {
 		resp, _ := nobody.do("GET", link.URL, nil)
 		return resp.StatusCode == http.StatusNotFound
 	})
+}
+
+// Where files are in an S3-compatible store, whoever may load one is sent there, for some minutes.
+func TestFilesInS3(t *testing.T) {
+	s3 := weftest.StartS3(t)
+	f := edgetest.Start(t, edgetest.Config{Blobs: func(p *blob.Parts) (blob.Store, error) { return blob.OpenS3(t.Context(), s3.URL, p) }})
+	e := f.Edge(t)
+	ann, bob := f.User(t, e, "ann"), f.User(t, e, "bob")
+	a, b := tus{t, e.URL, ann}, tus{t, e.URL, bob}
+	data := noise(13, 6<<20)
+	id := a.upload(string(edgetest.Direct(ann, bob)), data, "a file.bin", "")
+	if n := partsOf(t, f, id); n != 0 {
+		t.Errorf("%d parts are left on NATS", n)
+	}
+	resp, body := a.get(id) // follows the address
+	if resp.StatusCode != http.StatusOK || body != string(data) || resp.Header.Get("Content-Disposition") != `attachment; filename="a file.bin"` {
+		t.Errorf("%d, %d bytes, %v", resp.StatusCode, len(body), resp.Header)
+	}
+	resp, body = a.get(id, "Range", "bytes=6000000-6000009")
+	if resp.StatusCode != http.StatusPartialContent || body != string(data[6000000:6000010]) {
+		t.Errorf("a range: %d, %d bytes", resp.StatusCode, len(body))
+	}
+	if resp, _ := a.do("HEAD", "/v1/media/"+string(id), nil); resp.StatusCode != http.StatusOK || resp.ContentLength != int64(len(data)) { //nolint:bodyclose // do closes it
+		t.Errorf("HEAD: %d, %d bytes", resp.StatusCode, resp.ContentLength)
+	}
+	if resp, _ := b.get(id); resp.StatusCode != http.StatusNotFound { //nolint:bodyclose // do closes it
+		t.Errorf("Bob: %d", resp.StatusCode)
+	}
+	// Pictures and their thumbnails too.
+	png := a.upload(string(edgetest.Direct(ann, bob)), picture(t, "png", 400, 300), "x.png", "")
+	resp, body = a.do("GET", "/v1/media/"+string(png)+"/thumbnail", nil)
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "image/jpeg" || len(body) == 0 {
+		t.Errorf("a thumbnail: %d, %d bytes of %s", resp.StatusCode, len(body), resp.Header.Get("Content-Type"))
+	}
 }

@@ -24,6 +24,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weft-im/weft/audit"
+	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/media/blob"
 	"github.com/weft-im/weft/media/picture"
 	"github.com/weft-im/weft/service"
@@ -43,6 +45,8 @@ type Config struct {
 	TidyEvery   time.Duration // looks for uploads that are over; default 10 min
 	OrphanEvery time.Duration // looks for bytes that nothing knows of; default 24 h
 	OrphanAge   time.Duration // which are at least so old; default 48 h, and longer than an upload lives
+
+	Scan bool // whether uploads are scanned before they become files; see subjects.MediaScan
 
 	Concurrency int // requests at work; default 64
 	Now         func() time.Time
@@ -87,6 +91,8 @@ type Role struct {
 	metrics *metrics
 	links   links
 	looker  *picture.Looker
+	flights flights
+	audit   *audit.Log
 	ready   chan struct{}
 }
 
@@ -100,6 +106,7 @@ func New(ctx context.Context, nc, bulk *nats.Conn, store Store, open func(*blob.
 	}
 	r := &Role{nc: nc, store: store, cfg: cfg, log: log, ready: make(chan struct{}), looker: picture.NewLooker()}
 	r.links.role = r
+	r.flights.slots, r.flights.at = make(chan struct{}, finishAtOnce), make(map[fabric.MediaID]*flight)
 	if r.uploads, err = js.KeyValue(ctx, subjects.BucketUploads); err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", subjects.BucketUploads, err)
 	}
@@ -107,6 +114,9 @@ func New(ctx context.Context, nc, bulk *nats.Conn, store Store, open func(*blob.
 		return nil, err
 	}
 	if r.blobs, err = open(r.parts); err != nil {
+		return nil, err
+	}
+	if r.audit, err = audit.New(nc, string(subjects.RoleMedia), log, reg); err != nil {
 		return nil, err
 	}
 	if r.metrics, err = newMetrics(reg); err != nil {
@@ -127,6 +137,8 @@ func (r *Role) Run(ctx context.Context) error {
 	defer wg.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	defer r.flights.wg.Wait()
+	r.flights.ctx = ctx
 	wg.Go(func() { r.every(ctx, r.cfg.SweepEvery, "remove files that no message names", r.sweep) })
 	wg.Go(func() { r.every(ctx, r.cfg.TidyEvery, "look for uploads that are over", r.tidy) })
 	wg.Go(func() { r.every(ctx, r.cfg.OrphanEvery, "look for bytes that nothing knows of", r.orphans) })

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/subjects"
 )
@@ -106,7 +107,7 @@ func (r *Role) tidyOne(ctx context.Context, u fabric.UserID, id fabric.MediaID) 
 	case e.Step == stepGone:
 		return r.end(ctx, e)
 	case e.Step == stepDone && now-e.CreatedAt > r.cfg.TidyEvery.Milliseconds():
-		_, err := r.complete(ctx, e)
+		_, err := r.flights.join(ctx, e.ID, func(ctx context.Context) (contract.Media, error) { return r.complete(ctx, e) })
 		return err
 	case e.Step == stepOpen && now > e.ExpiresAt:
 		if err := r.end(ctx, e); err != nil {

@@ -208,7 +208,7 @@ func (r *Role) finish(ctx context.Context, req contract.MediaFinishRequest) (con
 	if err != nil {
 		return contract.Media{}, err
 	}
-	return r.complete(ctx, e)
+	return r.flights.join(ctx, e.ID, func(ctx context.Context) (contract.Media, error) { return r.complete(ctx, e) })
 }
 
 // complete makes an upload a file. Whatever it has done before a crash it does again.
@@ -267,7 +267,10 @@ func (r *Role) objectOf(ctx context.Context, e entry, tail blob.Tail) (Object, e
 		}
 	}
 	o := Object{SHA256: hex.EncodeToString(sum[:]), Blob: e.ID, Size: e.Size, Type: typeOf(head, e.Type), State: contract.MediaReady}
-	if picture.Known(o.Type) {
+	if err := r.scan(ctx, e, &o); err != nil {
+		return Object{}, err
+	}
+	if picture.Known(o.Type) && o.State == contract.MediaReady {
 		if done, err := r.picture(ctx, e, &o); done || err != nil {
 			return o, err
 		}

@@ -317,8 +317,9 @@ func TestWhatNobodyMayDo(t *testing.T) {
 		{"remove files", try{false, subjects.PurgeStream(subjects.MediaStream(0))}, []subjects.Role{subjects.RoleMedia}},
 		{"say what is a file", try{false, subjects.MediaMeta(fabric.NewMediaID(), 0)}, []subjects.Role{subjects.RoleMedia}},
 		{"write parts of files", try{false, subjects.MediaPart(fabric.NewMediaID(), 0, 0)}, []subjects.Role{subjects.RoleMedia, subjects.RoleEdge}},
-		{"read files", try{false, subjects.DirectGet(subjects.MediaStream(0))}, []subjects.Role{subjects.RoleMedia, subjects.RoleEdge}},
+		{"read files", try{false, subjects.DirectGet(subjects.MediaStream(0))}, []subjects.Role{subjects.RoleMedia, subjects.RoleEdge, subjects.RoleScan}},
 		{"note uploads", try{false, subjects.KeySubject(subjects.BucketUploads, "x.y")}, []subjects.Role{subjects.RoleMedia}},
+		{"say that a file does no harm", try{true, subjects.MediaScan.String()}, []subjects.Role{subjects.RoleMedia, subjects.RoleScan}},
 		{"answer for users", try{true, subjects.UsersToken.String()}, []subjects.Role{subjects.RoleUsers}},
 	} {
 		for _, role := range subjects.Roles() {

@@ -37,6 +37,10 @@ type Config struct {
 	Replicas int
 	Window   time.Duration
 
+	MediaS3 string // keep files there: see blob.OpenS3; on NATS without it
+	Clamd   string // where ClamAV's daemon listens, which scans uploads; "" for none
+	Scan    bool   // uploads are scanned, by whoever answers on weft.media.scan
+
 	Dev         bool        // see users.Config
 	Codes       users.Rates // of one-time codes; zero values mean the defaults
 	NoCodes     bool        // nobody signs in by phone
@@ -72,11 +76,12 @@ const (
 	Ingest   Role = "ingest"
 	OTP      Role = "otp" // only where there is a webhook for it
 	Media    Role = "media"
+	Scan     Role = "scan" // only where there is a clamd for it
 )
 
 // Roles returns all roles.
 func Roles() []Role {
-	return []Role{Edge, Users, Chats, History, Presence, Receipts, Ingest, OTP, Media}
+	return []Role{Edge, Users, Chats, History, Presence, Receipts, Ingest, OTP, Media, Scan}
 }
 
 // ParseRoles reads names of roles, each once; none are all.
@@ -127,6 +132,8 @@ func (c Config) complete() (Config, error) {
 		c.Roles = Roles()
 	case c.has(OTP) && c.SendCodes.URL == "":
 		return c, errors.New("--otp-webhook is missing: where the role otp posts one-time codes")
+	case c.has(Scan) && c.Clamd == "":
+		return c, errors.New("--clamd is missing: where ClamAV's daemon listens, to which the role scan shows files")
 	}
 	external := c.NATS.URLs != ""
 	switch {

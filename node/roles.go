@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -14,11 +15,13 @@ import (
 	"github.com/weft-im/weft/history"
 	"github.com/weft-im/weft/ingest"
 	"github.com/weft-im/weft/media"
+	"github.com/weft-im/weft/media/blob"
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/oidc"
 	"github.com/weft-im/weft/otp"
 	"github.com/weft-im/weft/presence"
 	"github.com/weft-im/weft/receipts"
+	"github.com/weft-im/weft/scan"
 	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/users"
 	"github.com/weft-im/weft/web"
@@ -39,7 +42,7 @@ func (n *Node) startRoles(ctx context.Context, f natsconfig.Fabric) (err error) 
 		start func(context.Context, natsconfig.Fabric) error
 	}{
 		{History, n.startHistory}, {Users, n.startUsers}, {Chats, n.startChats},
-		{Ingest, n.startIngest}, {OTP, n.startOTP}, {Receipts, n.startReceipts}, {Media, n.startMedia}, {Presence, n.startPresence}, {Edge, n.startEdge},
+		{Ingest, n.startIngest}, {OTP, n.startOTP}, {Receipts, n.startReceipts}, {Scan, n.startScan}, {Media, n.startMedia}, {Presence, n.startPresence}, {Edge, n.startEdge},
 	} {
 		if !n.cfg.has(r.role) {
 			continue
@@ -155,11 +158,41 @@ func (n *Node) startMedia(ctx context.Context, f natsconfig.Fabric) error {
 	if err != nil {
 		return err
 	}
-	r, err := media.New(ctx, nc, bulk, n.store, media.OnNATS, media.Config{Shards: f.Shards}, n.log.With("role", "media"), n.registry)
+	open := media.OnNATS
+	if n.cfg.MediaS3 != "" {
+		open = func(p *blob.Parts) (blob.Store, error) {
+			s, err := blob.OpenS3(ctx, n.cfg.MediaS3, p)
+			if err != nil {
+				return nil, fmt.Errorf("--media-s3: %w", err)
+			}
+			return s, nil
+		}
+	}
+	r, err := media.New(ctx, nc, bulk, n.store, open, media.Config{Shards: f.Shards, Scan: n.cfg.Scan || n.cfg.Clamd != ""}, n.log.With("role", "media"), n.registry)
 	if err != nil {
 		return err
 	}
 	n.add("media", r.Run, r.Ready())
+	return nil
+}
+
+func (n *Node) startScan(_ context.Context, f natsconfig.Fabric) error {
+	if n.cfg.Clamd == "" {
+		return nil
+	}
+	nc, err := n.connect(subjects.RoleScan)
+	if err != nil {
+		return err
+	}
+	bulk, err := n.connect(subjects.RoleScan)
+	if err != nil {
+		return err
+	}
+	r, err := scan.New(nc, bulk, scan.Config{Shards: f.Shards, Clamd: n.cfg.Clamd}, n.log.With("role", "scan"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("scan", r.Run, r.Ready())
 	return nil
 }
 

@@ -256,6 +256,9 @@ func TestEachRoleAlone(t *testing.T) {
 		if r == node.Users || r == node.Chats || r == node.History || r == node.Ingest || r == node.Media {
 			cfg.Postgres = url
 		}
+		if r == node.Scan {
+			cfg.Clamd = "127.0.0.1:1"
+		}
 		if r == node.OTP {
 			cfg.SendCodes = node.Webhook{URL: "http://127.0.0.1:1/", Secret: webhook.NewSecret()}
 		}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and a machine may lack: Chromium for the page's end-to-end test, Node.js for the
 # TypeScript client's, PostgreSQL's programs for clusters that tests make and throw away (Debian also starts one of its
-# own, which they don't use). On a system without apt-get it says what is missing instead.
+# own, which they don't use), curl and ClamAV's daemon for files. On a system without apt-get it says what is missing instead.
 set -euo pipefail
 
 missing=()
@@ -9,6 +9,8 @@ command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
+command -v curl >/dev/null || missing+=(curl)
+[ -x /usr/sbin/clamd ] || command -v clamd >/dev/null || missing+=(clamav-daemon)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then

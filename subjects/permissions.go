@@ -20,6 +20,7 @@ const (
 	RoleIngest   Role = "ingest" // takes and brings what internal services write and are written
 	RoleOTP      Role = "otp"    // sends one-time codes to phones
 	RoleMedia    Role = "media"  // keeps files
+	RoleScan     Role = "scan"   // looks whether files are harmful
 
 	RoleProvision Role = "provision" // makes the streams and buckets
 	RoleOperator  Role = "operator"  // people with the nats and weft commands
@@ -29,7 +30,7 @@ const (
 // Roles returns all roles.
 func Roles() []Role {
 	return []Role{
-		RoleEdge, RoleUsers, RoleChats, RoleHistory, RoleReceipts, RolePresence, RoleIngest, RoleOTP, RoleMedia,
+		RoleEdge, RoleUsers, RoleChats, RoleHistory, RoleReceipts, RolePresence, RoleIngest, RoleOTP, RoleMedia, RoleScan,
 		RoleProvision, RoleOperator, RoleService,
 	}
 }
@@ -82,6 +83,7 @@ var work = map[Role]func(p *Permissions, shards int){
 	RoleIngest:    ingestWork,
 	RoleOTP:       otpWork,
 	RoleMedia:     mediaWork,
+	RoleScan:      scanWork,
 	RoleProvision: provisionWork,
 	RoleService:   serviceWork,
 }
@@ -196,7 +198,7 @@ func ingestWork(p *Permissions, shards int) {
 // Media keeps and removes files. It sees no message: whether one names a file it is told by the database.
 func mediaWork(p *Permissions, shards int) {
 	p.serve(ServiceMedia)
-	p.ask(HistorySettle)
+	p.ask(HistorySettle, MediaScan)
 	p.readBucket(BucketUploads)
 	p.watchBucket(BucketUploads)
 	p.writeBucket(BucketUploads)
@@ -207,6 +209,14 @@ func mediaWork(p *Permissions, shards int) {
 		p.Pub = append(p.Pub, "$O."+MediaBucket(shard)+".>", "$JS.API.STREAM.PURGE."+s)
 	}
 	p.audit(RoleMedia)
+}
+
+func scanWork(p *Permissions, shards int) {
+	p.Sub = append(p.Sub, MediaScan.String())
+	p.answer()
+	for shard := range shards {
+		p.read(MediaStream(shard))
+	}
 }
 
 func otpWork(p *Permissions, _ int) {

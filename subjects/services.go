@@ -88,6 +88,7 @@ var (
 	MediaGet    = Verb{ServiceMedia, "get"}
 	MediaClaim  = Verb{ServiceMedia, "claim"}
 	MediaLink   = Verb{ServiceMedia, "link"}
+	MediaScan   = Verb{ServiceMedia, "scan"} // answered by whoever scans files
 )
 
 // EdgeStatus, EdgeSessions and EdgeDrain are the verbs that operators ask of one edge, by its id.

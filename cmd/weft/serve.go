@@ -28,6 +28,7 @@ type serveCmd struct {
 
 	doorFlags
 	signInFlags
+	mediaFlags
 	postgresFlags
 	limitFlags
 	logFlags
@@ -68,6 +69,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		Shards: c.Shards, Replicas: c.Replicas, Window: c.Window, Dev: c.Dev == "on", Limits: limits, EditWindow: c.EditWindow,
 		StayDrained: c.AfterDrain == "stay", Log: log,
 	}
+	c.media(&cfg)
 	if err := c.signIn(&cfg); err != nil {
 		return err
 	}

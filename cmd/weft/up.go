@@ -22,6 +22,7 @@ type upCmd struct {
 
 	doorFlags
 	signInFlags
+	mediaFlags
 	postgresFlags
 	limitFlags
 	logFlags
@@ -54,6 +55,7 @@ func (c *upCmd) Run(ctx context.Context) error {
 		Data: c.Data, Door: door, NATSListen: c.NATSListen, OpsListen: c.OpsListen, Postgres: url,
 		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Limits: limits, EditWindow: c.EditWindow, StayDrained: c.AfterDrain == "stay", Log: log,
 	}
+	c.media(&cfg)
 	if err := c.signIn(&cfg); err != nil {
 		return err
 	}

@@ -164,23 +164,22 @@ func isRestart(marker byte) bool { return marker >= 0xD0 && marker <= 0xD7 }
 // copyScan copies entropy-coded data up to a marker that ends it (B.1.1.5), which it leaves.
 func copyScan(out *bufio.Writer, in *bufio.Reader) error {
 	for {
-		b, err := in.ReadByte()
+		b, err := in.Peek(2) // a scan is followed by a marker: there are two
 		if err != nil {
 			return fmt.Errorf("%w: it ends within a scan", errJPEG)
 		}
-		if b != 0xFF {
-			_ = out.WriteByte(b)
-			continue
+		n := 1
+		if b[0] == 0xFF {
+			if b[1] == 0xFF { // fill bytes
+				_, _ = in.Discard(1)
+				continue
+			}
+			if b[1] != 0 && !isRestart(b[1]) {
+				return nil
+			}
+			n = 2
 		}
-		next, err := in.Peek(1)
-		if err != nil {
-			return fmt.Errorf("%w: it ends within a scan", errJPEG)
-		}
-		if next[0] != 0 && !isRestart(next[0]) {
-			return in.UnreadByte() //nolint:wrapcheck // it was read just now
-		}
-		_ = out.WriteByte(b)
-		_ = out.WriteByte(next[0])
-		_, _ = in.Discard(1)
+		_, _ = out.Write(b[:n]) // a bufio.Writer's error comes with Flush
+		_, _ = in.Discard(n)
 	}
 }
