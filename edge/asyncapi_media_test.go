@@ -30,6 +30,14 @@ func talkOfFiles(t *testing.T, nc *nats.Conn, url string, ann, bob client.Grant,
 	}
 	asked[contract.Media](t, nc, subjects.MediaClaim, contract.MediaClaimRequest{User: bob.User.ID, Media: id, CID: fabric.NewCID()})
 	asked[contract.Media](t, nc, subjects.MediaFinish, contract.MediaFinishRequest{User: ann.User.ID, Upload: id})
+	if _, err := nc.Subscribe(subjects.MediaScan.String(), func(m *nats.Msg) {
+		if err := m.Respond([]byte(`{"harmful":"Bad.Thing"}`)); err != nil {
+			t.Error(err)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	asked[contract.MediaScanReply](t, nc, subjects.MediaScan, contract.MediaScanRequest{Blob: id, Size: 5, Type: "text/plain", SHA256: "00", User: ann.User.ID})
 	other := asked[contract.Upload](t, nc, subjects.MediaCreate, contract.MediaCreateRequest{
 		User: ann.User.ID, Channel: edgetest.Direct(ann, bob), Name: "x", Type: "text/plain", Size: 5, Uploads: 10, DayBytes: 1 << 30, LivesMS: 60_000,
 	})

@@ -18,6 +18,7 @@ type benchCmd struct {
 	Resume benchResumeCmd `cmd:"" help:"Everybody comes back at once and has missed messages."`
 	Groups benchGroupsCmd `cmd:"" help:"Members of one group send to all of it."`
 
+	Media     benchMediaCmd   `cmd:"" help:"Files go up and come down; starts a server of its own."`
 	History   benchHistoryCmd `cmd:"" help:"Pages of a long past; starts a server of its own."`
 	Archive   benchArchiveCmd `cmd:"" help:"The history role archives a log; needs no server."`
 	LogServer benchLogCmd     `cmd:"" hidden:""`
@@ -157,6 +158,24 @@ func (c *benchArchiveCmd) Run(ctx context.Context) error {
 	report, err := bench.Archive(ctx, bench.ArchiveConfig{
 		Postgres: c.Postgres, Dir: c.Dir, Messages: c.Messages, Channels: c.Channels, Body: c.Body,
 		Rate: c.Rate, Duration: c.Duration, Note: note,
+	})
+	return c.tell(report, err)
+}
+
+type benchMediaCmd struct {
+	benchOutput
+	Dir     string        `help:"Folder for the data; a temporary one by default." placeholder:"DIR"`
+	MiB     int64         `name:"mib" default:"1024" help:"MiB of a file."`
+	Uploads int           `default:"10" help:"Uploads at once."`
+	Pairs   int           `default:"10" help:"Pairs of users who chat meanwhile."`
+	Every   time.Duration `default:"50ms" help:"How often each pair sends."`
+	Calm    time.Duration `default:"10s" help:"How long the chat is measured without uploads."`
+}
+
+// Run runs the mode.
+func (c *benchMediaCmd) Run(ctx context.Context) error {
+	report, err := bench.Media(ctx, bench.MediaConfig{
+		Dir: c.Dir, Bytes: c.MiB << 20, Uploads: c.Uploads, Pairs: c.Pairs, Every: c.Every, Calm: c.Calm, Note: note,
 	})
 	return c.tell(report, err)
 }

@@ -55,6 +55,7 @@ type Parts struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	shards int
+	turns  *turns
 }
 
 // NewParts returns the parts of a fabric with that many shards. What it moves goes over nc: give it one that nothing
@@ -64,7 +65,7 @@ func NewParts(nc *nats.Conn, shards int) (*Parts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
-	return &Parts{nc: nc, js: js, shards: shards}, nil
+	return &Parts{nc: nc, js: js, shards: shards, turns: newTurns()}, nil
 }
 
 // Tail is how far an upload is.
@@ -229,9 +230,14 @@ func (p *Parts) put(ctx context.Context, id fabric.MediaID, t Tail, full filled)
 		m.Header.Set(subjects.HeaderRollup, subjects.RollupSubject) // what it takes the place of goes
 	}
 	for attempt := 1; ; attempt++ {
+		done, err := p.turns.take(ctx)
+		if err != nil {
+			return t, err
+		}
 		one, cancel := context.WithTimeout(ctx, within)
 		ack, err := p.js.PublishMsg(one, m)
 		cancel()
+		done()
 		if err == nil {
 			next.seq = ack.Sequence
 			break

@@ -1,0 +1,394 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/weft-im/weft/client"
+	"github.com/weft-im/weft/fabric"
+)
+
+// MediaConfig is a run in which files go up and come down. It starts a server of its own.
+type MediaConfig struct {
+	Dir     string        // for the data; empty: a temporary one, removed afterwards
+	Bytes   int64         // of a file
+	Uploads int           // at once, while the server's memory and the chat are watched
+	Pairs   int           // who chat meanwhile
+	Every   time.Duration // each pair sends a message so often
+	Calm    time.Duration // how long the chat is watched without uploads
+	Weft    string        // the weft program; empty: this one
+	Note    func(format string, args ...any)
+}
+
+func (cfg *MediaConfig) validate() error {
+	if cfg.Bytes < 10<<20 || cfg.Uploads < 1 || cfg.Pairs < 1 || cfg.Every <= 0 || cfg.Calm <= 0 {
+		return errors.New("bench: want files of 10 MiB or more, an upload, a pair and some time")
+	}
+	if cfg.Note == nil {
+		cfg.Note = func(string, ...any) {}
+	}
+	return nil
+}
+
+// Media measures uploads and downloads beside what the stock client of NATS's object store moves on the same server, and
+// what uploads at once do to the server's memory and to a chat.
+func Media(ctx context.Context, cfg MediaConfig) (*Report, error) {
+	r, err := runMedia(ctx, cfg)
+	return r, cutShort(ctx, err)
+}
+
+// mediaRun is a run's server, and who is on it.
+type mediaRun struct {
+	cfg    MediaConfig
+	report *Report
+	up     *upProcess
+	target Target
+	users  []user
+}
+
+func runMedia(ctx context.Context, cfg MediaConfig) (_ *Report, err error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Dir == "" {
+		if cfg.Dir, err = os.MkdirTemp("", "weft-bench"); err != nil {
+			return nil, fmt.Errorf("bench: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(cfg.Dir)) }()
+	}
+	up, err := startUp(ctx, cfg.Weft, cfg.Dir, "")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, up.stop()) }()
+	m := &mediaRun{cfg: cfg, up: up, target: Target{URL: up.URL, Ops: up.Ops, Note: cfg.Note}, report: &Report{
+		Mode: "media", Setting: fmt.Sprintf("files of %d MiB, %d at once", cfg.Bytes>>20, cfg.Uploads),
+	}}
+	if m.users, err = m.target.users(ctx, max(2*cfg.Pairs, cfg.Uploads+1)); err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context) error{m.busy, m.throughput} {
+		if err := step(ctx); err != nil {
+			return m.report, err
+		}
+	}
+	return m.report, nil
+}
+
+// account returns a user's, and the channel that they upload into.
+func (m *mediaRun) account(i int) (*client.Account, string) {
+	u, next := m.users[i], m.users[(i+1)%len(m.users)]
+	return client.NewAccount(client.API{URL: m.up.URL}, oneToken(u.Access)), string(next.ID)
+}
+
+// oneToken is a token that holds for the run.
+type oneToken string
+
+// Token implements client.TokenSource.
+func (t oneToken) Token(context.Context, string) (string, error) { return string(t), nil }
+
+// pattern is a file without end whose parts all differ, and which costs nothing to make.
+type pattern struct{ seed []byte }
+
+func newPattern() pattern {
+	p := pattern{make([]byte, 1<<20+7)} // no multiple of a part
+	_, _ = rand.Read(p.seed)            // it never fails
+	return p
+}
+
+// ReadAt implements io.ReaderAt.
+func (p pattern) ReadAt(b []byte, at int64) (n int, err error) {
+	for n < len(b) {
+		n += copy(b[n:], p.seed[(at+int64(n))%int64(len(p.seed)):])
+	}
+	return n, nil
+}
+
+func (m *mediaRun) upload(ctx context.Context, i int) (client.Media, error) {
+	a, to := m.account(i)
+	f, err := a.Upload(ctx, client.Upload{To: to, Name: "bench.bin", Size: m.cfg.Bytes, Body: newPattern()})
+	if err != nil {
+		return f, fmt.Errorf("bench: upload: %w", err)
+	}
+	return f, nil
+}
+
+// mibs returns MiB a second.
+func (m *mediaRun) mibs(took time.Duration) float64 {
+	return float64(m.cfg.Bytes) / (1 << 20) / took.Seconds()
+}
+
+// throughput moves one file at a time, by the stock client and by ours, each twice, and takes the better one.
+func (m *mediaRun) throughput(ctx context.Context) error {
+	put, get, err := m.stock(ctx)
+	if err != nil {
+		return err
+	}
+	var ours, down float64
+	var f client.Media
+	for range 2 {
+		began := time.Now()
+		if f, err = m.upload(ctx, 0); err != nil {
+			return err
+		}
+		ours = max(ours, m.mibs(time.Since(began)))
+		a, _ := m.account(0)
+		began = time.Now()
+		n, err := a.Download(ctx, f.ID, io.Discard)
+		if err != nil || n != m.cfg.Bytes {
+			return fmt.Errorf("bench: download of %d bytes: %w", n, err)
+		}
+		down = max(down, m.mibs(time.Since(began)))
+	}
+	m.report.add("stock_put_mib_s", "the stock object store client puts", &put, "MiB/s")
+	m.report.add("upload_mib_s", "an upload", &ours, "MiB/s")
+	m.report.add("upload_ratio", "of the stock client's", number(100*ours/put), "%")
+	m.report.add("stock_get_mib_s", "the stock object store client gets", &get, "MiB/s")
+	m.report.add("download_mib_s", "a download", &down, "MiB/s")
+	m.report.add("download_ratio", "of the stock client's", number(100*down/get), "%")
+	return m.ranges(ctx, f)
+}
+
+func (m *mediaRun) stock(ctx context.Context) (put, get float64, err error) {
+	nc, err := nats.Connect(m.up.NATS, nats.UserCredentials(m.up.Creds))
+	if err != nil {
+		return 0, 0, fmt.Errorf("bench: %w", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return 0, 0, fmt.Errorf("bench: %w", err)
+	}
+	const bucket = "BENCH"
+	store, err := js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: bucket, Storage: jetstream.FileStorage})
+	if err != nil {
+		return 0, 0, fmt.Errorf("bench: %w", err)
+	}
+	defer func() { err = errors.Join(err, js.DeleteObjectStore(context.WithoutCancel(ctx), bucket)) }()
+	for i := range 2 {
+		name := fmt.Sprint("file ", i)
+		began := time.Now()
+		if _, err := store.Put(ctx, jetstream.ObjectMeta{Name: name}, io.NewSectionReader(newPattern(), 0, m.cfg.Bytes)); err != nil {
+			return 0, 0, fmt.Errorf("bench: put: %w", err)
+		}
+		put = max(put, m.mibs(time.Since(began)))
+		began = time.Now()
+		o, err := store.Get(ctx, name)
+		if err == nil {
+			_, err = io.Copy(io.Discard, o)
+			err = errors.Join(err, o.Close())
+		}
+		if err != nil {
+			return 0, 0, fmt.Errorf("bench: get: %w", err)
+		}
+		get = max(get, m.mibs(time.Since(began)))
+	}
+	return put, get, nil
+}
+
+// ranges reads the first byte of ranges at the beginning and near the end of a file, in turns.
+func (m *mediaRun) ranges(ctx context.Context, f client.Media) error {
+	const rounds = 31
+	var early, late []time.Duration
+	for i := range rounds {
+		for at, list := range map[int64]*[]time.Duration{int64(i): &early, m.cfg.Bytes/10*9 + int64(i): &late} {
+			took, err := m.firstByte(ctx, f.ID, at)
+			if err != nil {
+				return err
+			}
+			*list = append(*list, took)
+		}
+	}
+	median := func(list []time.Duration) float64 {
+		slices.Sort(list)
+		return float64(list[len(list)/2].Microseconds()) / 1000
+	}
+	first, last := median(early), median(late)
+	m.report.add("range_0_ms", "first byte of a range at 0 %", &first, "ms")
+	m.report.add("range_90_ms", "first byte of a range at 90 %", &last, "ms")
+	m.report.add("range_ratio", "that is", number(last/first), "×")
+	return nil
+}
+
+func (m *mediaRun) firstByte(ctx context.Context, id fabric.MediaID, at int64) (time.Duration, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.up.URL+"/v1/media/"+string(id), nil)
+	if err != nil {
+		return 0, fmt.Errorf("bench: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+m.users[0].Access)
+	req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", at, at+1023))
+	began := time.Now()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, fmt.Errorf("bench: %w", err)
+	}
+	defer resp.Body.Close()
+	_, err = io.ReadFull(resp.Body, make([]byte, 1))
+	took := time.Since(began)
+	if err != nil || resp.StatusCode != http.StatusPartialContent {
+		return 0, fmt.Errorf("bench: a range: status %d, %w", resp.StatusCode, err)
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	return took, err
+}
+
+// busy watches a chat and the server's memory in calm, and while files go up.
+func (m *mediaRun) busy(ctx context.Context) error {
+	chat, err := m.chat(ctx)
+	if err != nil {
+		return err
+	}
+	defer chat.close()
+	_ = chat.watch(ctx, time.Second) // warm
+	idle := m.target.sample(ctx)
+	calm := chat.watch(ctx, m.cfg.Calm)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	began := time.Now()
+	failed := make([]error, m.cfg.Uploads)
+	var uploads, watchers sync.WaitGroup
+	for i := range m.cfg.Uploads {
+		uploads.Go(func() { _, failed[i] = m.upload(ctx, i) })
+	}
+	done, noMore := context.WithCancel(ctx)
+	var most float64
+	watchers.Go(func() { most = m.peak(done) })
+	var during *latency
+	watchers.Go(func() { during = chat.watch(done, math.MaxInt64) })
+	uploads.Wait()
+	took := time.Since(began)
+	noMore()
+	watchers.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	m.report.add("uploads_mib_s", "uploads at once", number(m.mibs(took)*float64(m.cfg.Uploads)), "MiB/s")
+	if idle.rss != nil {
+		m.report.add("memory_idle_mib", "the server's memory before", number(*idle.rss/(1<<20)), "MiB")
+		m.report.add("memory_more_mib", "and during them at most, above that", number((most-*idle.rss)/(1<<20)), "MiB")
+	}
+	m.report.addQuantiles("calm", "send→receive in calm", calm)
+	m.report.addQuantiles("during", "send→receive during them", during)
+	if before, then := calm.quantiles(99)[0], during.quantiles(99)[0]; before != nil && then != nil {
+		m.report.add("chat_ratio", "p99 during to p99 in calm", number(*then / *before), "×")
+	}
+	return nil
+}
+
+// peak returns the largest resident memory that the server tells until ctx ends.
+func (m *mediaRun) peak(ctx context.Context) (most float64) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if s := m.target.sample(context.WithoutCancel(ctx)); s.rss != nil {
+			most = max(most, *s.rss)
+		}
+		select {
+		case <-ctx.Done():
+			return most
+		case <-tick.C:
+		}
+	}
+}
+
+// chatter is pairs of users of whom one writes to the other at a pace.
+type chatter struct {
+	every    time.Duration
+	from, to []*client.Session
+	channels []fabric.ChannelID
+	clock    clock
+
+	mu  sync.Mutex
+	got *latency
+}
+
+func (m *mediaRun) chat(ctx context.Context) (*chatter, error) {
+	c := &chatter{every: m.cfg.Every, clock: clock{time.Now()}}
+	connect := func(u user, handler func(client.Event)) (*client.Session, error) {
+		return client.Connect(ctx, client.Options{URL: m.up.URL, Tokens: oneToken(u.Access), Handler: handler})
+	}
+	for i := range m.cfg.Pairs {
+		from, err := connect(m.users[2*i], func(client.Event) {})
+		if err == nil {
+			c.from = append(c.from, from)
+			from, err = connect(m.users[2*i+1], c.receive)
+		}
+		if err != nil {
+			c.close()
+			return nil, fmt.Errorf("bench: connect: %w", err)
+		}
+		c.to = append(c.to, from)
+		c.channels = append(c.channels, fabric.Direct(m.users[2*i].ID, m.users[2*i+1].ID))
+	}
+	return c, nil
+}
+
+func (c *chatter) close() {
+	for _, s := range append(c.from, c.to...) {
+		s.Close()
+	}
+}
+
+func (c *chatter) receive(e client.Event) {
+	m, ok := e.(*client.Message)
+	if !ok {
+		return
+	}
+	var body struct {
+		At int64 `json:"at"`
+	}
+	if json.NewDecoder(bytes.NewReader(m.Body)).Decode(&body) != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.got != nil {
+		c.got.recorder().record(c.clock.now() - time.Duration(body.At))
+	}
+}
+
+// watch has the pairs chat for a time, or until ctx ends.
+func (c *chatter) watch(ctx context.Context, d time.Duration) *latency {
+	l := newLatency()
+	c.mu.Lock()
+	c.got = l
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i, s := range c.from {
+		wg.Go(func() {
+			tick := time.NewTicker(c.every)
+			defer tick.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+				}
+				body := fmt.Appendf(nil, `{"at":%d,"text":"as one types"}`, c.clock.now())
+				_, _ = s.SendAsync(client.Draft{To: string(c.channels[i]), Kind: "text", Body: body, CID: fabric.NewCID()}, func(fabric.Sent, error) {})
+			}
+		})
+	}
+	wg.Wait()
+	time.Sleep(200 * time.Millisecond) // what is under way
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.got = nil
+	return l
+}
