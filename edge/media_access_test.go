@@ -106,17 +106,17 @@ func TestWhoMayLoad(t *testing.T) {
 	expect("sent while Cem was in", late, "yes yes no")
 
 	// Uploads are for members, too, and of nobody else to go on with.
-	if resp, _ := c.do("POST", "/v1/media/uploads", nil, "Upload-Length", "3", "Upload-Metadata", metadata("channel", g)); resp.StatusCode != http.StatusForbidden {
+	if resp, _ := c.do("POST", "/v1/media/uploads", nil, "Upload-Length", "3", "Upload-Metadata", metadata("channel", g)); resp.StatusCode != http.StatusForbidden { //nolint:bodyclose // do closes it
 		t.Errorf("Cem uploads into a group that he is not in: %d", resp.StatusCode)
 	}
 	path := a.create(g, 3, "x", "")
 	for _, method := range []string{"HEAD", "PATCH", "DELETE"} {
-		resp, _ := b.do(method, path, strings.NewReader(""), "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream")
+		resp, _ := b.do(method, path, strings.NewReader(""), "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream") //nolint:bodyclose // do closes it
 		if resp.StatusCode != http.StatusNotFound {
 			t.Errorf("Bob may %s Ann's upload: %d", method, resp.StatusCode)
 		}
 	}
-	if resp, _ := (tus{t, e.URL, client.Grant{}}).get(late); resp.StatusCode != http.StatusUnauthorized {
+	if resp, _ := (tus{t, e.URL, client.Grant{}}).get(late); resp.StatusCode != http.StatusUnauthorized { //nolint:bodyclose // do closes it
 		t.Errorf("somebody loads it: %d", resp.StatusCode)
 	}
 }

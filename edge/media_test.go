@@ -248,3 +248,36 @@ func TestRangeReadsNoMoreThanItsParts(t *testing.T) {
 		t.Errorf("%d parts were read: %d", len(seen), seen)
 	}
 }
+
+// A photo comes down the right way up, without a word of where it was taken; a message may say how it looks.
+func TestPhotos(t *testing.T) {
+	f := edgetest.Start(t, edgetest.Config{})
+	e := f.Edge(t)
+	ann, bob := f.User(t, e, "ann"), f.User(t, e, "bob")
+	a := tus{t, e.URL, ann}
+	plain := picture(t, "jpeg", 600, 400)
+	exif := "Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00GPS 48.3984N 9.9916E"
+	photo := append([]byte{0xFF, 0xD8, 0xFF, 0xE1, 0, byte(len(exif) + 2)}, exif...)
+	photo = append(photo, plain[2:]...)
+	id := a.upload(string(edgetest.Direct(ann, bob)), photo, "IMG_1.jpg", "image/jpeg")
+	_, body := a.do("GET", "/v1/media/"+string(id)+"/info", nil)
+	var info contract.Media
+	if err := json.Unmarshal([]byte(body), &info); err != nil {
+		t.Fatal(err)
+	}
+	if info.Type != "image/jpeg" || info.Width != 400 || info.Height != 600 || info.Preview == "" || !info.Thumbnail {
+		t.Errorf("info: %+v", info)
+	}
+	resp, got := a.get(id)
+	if strings.Contains(got, "GPS") || strings.Contains(got, "Exif") || int64(len(got)) != info.Size || resp.Header.Get("Content-Disposition") != "inline; filename=IMG_1.jpg" {
+		t.Errorf("%d bytes of %d, %s", len(got), info.Size, resp.Header.Get("Content-Disposition"))
+	}
+	sum := sha256.Sum256([]byte(got))
+	if hex.EncodeToString(sum[:]) != info.SHA256 {
+		t.Error("its hash is another")
+	}
+	// What was uploaded is not kept beside.
+	if n := partsOf(t, f, id); n != 0 {
+		t.Errorf("%d parts of the photo as it came are left", n)
+	}
+}

@@ -32,7 +32,7 @@ var gateway = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	dir := filepath.Join(cache, "weft-tests", "versitygw-"+s3GatewayVersion)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return "", err
 	}
 	lock := flock.New(filepath.Join(dir, "lock")) // tests of several packages want it at once
@@ -75,7 +75,7 @@ func StartS3(t *testing.T) *S3 {
 	}
 	host, dir := fmt.Sprintf("127.0.0.1:%d", port), t.TempDir()
 	data, meta := filepath.Join(dir, "data"), filepath.Join(dir, "meta")
-	if err := errors.Join(os.Mkdir(data, 0o755), os.Mkdir(meta, 0o755)); err != nil {
+	if err := errors.Join(os.Mkdir(data, 0o750), os.Mkdir(meta, 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(path, "--access", access, "--secret", secret, "--port", host, "--quiet", "posix", "--sidecar", meta, data)

@@ -14,8 +14,8 @@ type turns struct {
 	waiting atomic.Int32
 }
 
-// longestPause bounds the time that is left to others.
-const longestPause = 50 * time.Millisecond
+// longestPause bounds the time that is left to others. A part that takes long says that the disk is behind.
+const longestPause = 500 * time.Millisecond
 
 func newTurns() *turns { return &turns{turn: make(chan struct{}, 1)} }
 
