@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/coder/websocket"
 
+	"github.com/weft-im/weft/client"
 	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
@@ -141,6 +143,12 @@ func TestEachLimitIsKeptAndCounted(t *testing.T) {
 		"strangers_per_second":    {1, refused, calls(12, "GET", "/v1/auth/methods", "", "")},
 		"requests_at_once":        {1, refused, while("PATCH", "/v1/me")},
 		"uploads_at_once":         {1, refused, while("POST", "/v1/avatars")},
+		"downloads_at_once":       {1, refused, downloads(ann, chat)},
+		"file_bytes":              {10, refused, uploads(ann, chat, 11, 1, http.StatusRequestEntityTooLarge)},
+		"upload_bytes_per_day":    {4, refused, uploads(ann, chat, 5, 1, http.StatusTooManyRequests)},
+		"uploads_open":            {1, refused, uploads(ann, chat, 1, 2, http.StatusTooManyRequests)},
+		"upload_life_ms":          {metric: elsewhere}, // TestUploadsThatEnd
+		"checksum_bytes":          {metric: elsewhere}, // TestChecksums
 		"marks_per_second":        {1, refused, often(20, "ack", map[string]any{"channel": chat, "seq": 1})},
 		"reads_per_second":        {1, refused, calls(20, "GET", "/v1/me", ann.AccessToken, "")},
 		"watches_per_second":      {1, refused, often(20, "watch", map[string]any{"users": []fabric.UserID{bob.User.ID}})},
@@ -191,6 +199,44 @@ func TestEachLimitIsKeptAndCounted(t *testing.T) {
 	for name := range names {
 		if !known[name] {
 			t.Errorf("limit %s: who goes past it?", name)
+		}
+	}
+}
+
+// uploads begins uploads of a size, of which the last one is refused.
+func uploads(user client.Grant, to string, size, n, want int) func(*testing.T, *edgetest.Edge) {
+	return func(t *testing.T, e *edgetest.Edge) {
+		t.Helper()
+		u := tus{t, e.URL, user}
+		status := 0
+		for range n {
+			resp, _ := u.do("POST", "/v1/media/uploads", nil, "Upload-Length", strconv.Itoa(size), "Upload-Metadata", metadata("channel", to)) //nolint:bodyclose // do closes it
+			status = resp.StatusCode
+		}
+		if status != want {
+			t.Errorf("upload %d of %d bytes: %d, want %d", n, size, status, want)
+		}
+	}
+}
+
+// downloads has a file on its way to who does not read it, and asks for it once more.
+func downloads(user client.Grant, to string) func(*testing.T, *edgetest.Edge) {
+	return func(t *testing.T, e *edgetest.Edge) {
+		t.Helper()
+		u := tus{t, e.URL, user}
+		id := u.upload(to, noise(14, 24<<20), "x", "") // more than sockets hold
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL+"/v1/media/"+string(id), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+user.AccessToken)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if again, _ := u.get(id); again.StatusCode != http.StatusTooManyRequests { //nolint:bodyclose // do closes it
+			t.Errorf("one download too many: %d", again.StatusCode)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package edge_test
 
 import (
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +19,31 @@ type attempt struct {
 	body string
 	want int  // the answer; where it is 4xx, the same where what is asked for does not exist
 	mine bool // everybody has their own: the answer has nothing of ann's
+
+	tus bool   // it speaks tus 1.0
+	to  string // with tus, the channel that it uploads into
+}
+
+// header returns what an attempt says besides its body.
+func (a attempt) header(ids []string) []string {
+	if !a.tus {
+		return nil
+	}
+	return []string{
+		"Tus-Resumable", "1.0.0", "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream", "Upload-Length", "5",
+		"Upload-Metadata", metadata("channel", with(ids, a.to)),
+	}
+}
+
+// upload are attempts at ann's upload, file those at a file that she has sent to her group.
+func upload() way {
+	one := []attempt{{path: "/v1/media/uploads/{upload}", body: "hello", want: 404, tus: true}}
+	return way{stranger: one, removed: one}
+}
+
+func file(behind string) way {
+	one := []attempt{{path: "/v1/media/{media}" + behind, want: 404}}
+	return way{stranger: one, removed: one}
 }
 
 // way says who may come by a route.
@@ -84,6 +110,18 @@ var ways = map[string]way{
 	"GET /v1/devices":            own("/v1/devices", 200, ""),
 	"DELETE /v1/devices/{id}":    {stranger: []attempt{{path: "/v1/devices/{device}", want: 404}}},
 
+	"OPTIONS /v1/media/uploads": {open: true},
+	"POST /v1/media/uploads": {stranger: []attempt{
+		{path: "/v1/media/uploads", body: "hello", want: 403, tus: true, to: "g.{group}"}, {path: "/v1/media/uploads", body: "hello", want: 403, tus: true, to: "{chat}"},
+	}, removed: []attempt{{path: "/v1/media/uploads", body: "hello", want: 403, tus: true, to: "g.{group}"}}},
+	"HEAD /v1/media/uploads/{id}":   upload(),
+	"PATCH /v1/media/uploads/{id}":  upload(),
+	"DELETE /v1/media/uploads/{id}": upload(),
+	"GET /v1/media/{id}":            file(""),
+	"GET /v1/media/{id}/thumbnail":  file("/thumbnail"),
+	"GET /v1/media/{id}/info":       file("/info"),
+	"POST /v1/media/{id}/link":      file("/link"),
+
 	"POST /v1/groups":                       own("/v1/groups", 201, `{"name":"x"}`),
 	"GET /v1/groups/{id}":                   group("", ""),
 	"PATCH /v1/groups/{id}":                 group("", `{"name":"x"}`),
@@ -130,7 +168,7 @@ func TestTheTableHasEveryRoute(t *testing.T) {
 		}
 	}
 	for _, route := range served {
-		if _, ok := ways[route]; !ok && route != "/" && route != "/v1/" {
+		if _, ok := ways[route]; !ok && route != "/" && route != "/v1/" && !strings.HasSuffix(route, "/{what}") {
 			t.Errorf("%s: who is refused?", route)
 		}
 	}
@@ -153,11 +191,17 @@ func TestCallsWithoutAGoodTokenAreRefused(t *testing.T) {
 		for route, w := range ways {
 			method, _, _ := strings.Cut(route, " ")
 			for _, a := range w.stranger {
-				var header []string
+				header := a.header(h.there)
 				if who.token != "" {
-					header = []string{"Authorization", "Bearer " + who.token}
+					header = append(header, "Authorization", "Bearer "+who.token)
 				}
 				resp, body := fetch(t, h.edge, client.Grant{}, method, with(h.there, a.path), []byte(with(h.there, a.body)), header...)
+				if method == http.MethodHead {
+					if resp.status != 401 {
+						t.Errorf("HEAD %s with %s: %d, want 401", a.path, who.name, resp.status)
+					}
+					continue
+				}
 				if resp.status != 401 || problemOf(t, body) != fabric.CodeUnauthenticated {
 					t.Errorf("%s with %s: %d %s, want 401", a.path, who.name, resp.status, body)
 				}
@@ -188,7 +232,7 @@ func TestCallsOnWhatIsOthersAreRefused(t *testing.T) {
 	try := func(who client.Grant, route string, a attempt) {
 		t.Helper()
 		method, _, _ := strings.Cut(route, " ")
-		resp, body := fetch(t, h.edge, who, method, with(h.there, a.path), []byte(with(h.there, a.body)))
+		resp, body := fetch(t, h.edge, who, method, with(h.there, a.path), []byte(with(h.there, a.body)), a.header(h.there)...)
 		if resp.status != a.want {
 			t.Errorf("%s, %s: %d %s, want %d", who.User.Name, method+" "+a.path, resp.status, body, a.want)
 		}
@@ -198,7 +242,7 @@ func TestCallsOnWhatIsOthersAreRefused(t *testing.T) {
 		if a.mine {
 			return
 		}
-		nothing, none := fetch(t, h.edge, who, method, with(h.nowhere, a.path), []byte(with(h.nowhere, a.body)))
+		nothing, none := fetch(t, h.edge, who, method, with(h.nowhere, a.path), []byte(with(h.nowhere, a.body)), a.header(h.nowhere)...)
 		if there, nowhere := plain(h.there, string(body)), plain(h.nowhere, string(none)); there != nowhere || nothing.status != resp.status {
 			t.Errorf("%s, %s: %d %s\nwhere there is nothing: %d %s", who.User.Name, method+" "+a.path, resp.status, there, nothing.status, nowhere)
 		}

@@ -59,16 +59,27 @@ func newHouse(t *testing.T) *house {
 	do(t, h.edge, h.ann, "DELETE", "/v1/devices/"+string(h.tablet.Device.ID), nil, 204)
 	outEverywhere(t, h.tablet.AccessToken, h.edge)
 
+	up := tus{t, h.edge.URL, h.ann}
+	media := up.upload(string(group), picture(t, "png", 8, 8), "x.png", "")
+	if status, o := groupCall(t, h.edge, h.ann, "POST", "/v1/channels/"+string(group)+"/messages", map[string]any{
+		"cid": fabric.NewCID(), "kind": "media", "body": map[string]any{"media": media},
+	}); status != 201 {
+		t.Fatalf("a file: %d %v", status, o)
+	}
+	open := idOfUpload(up.create(string(group), 5, "x", ""))
+
 	nobody, none := fabric.NewUserID(), fabric.NewCID()
 	h.there = []string{
 		"{group}", strings.TrimPrefix(string(group), "g."), "{bob}", string(bob), "{ann}", string(ann), "{device}", string(h.ann.Device.ID),
 		"{chat}", string(edgetest.Direct(h.ann, h.bob)), "{self}", string(fabric.Self(ann)),
 		"{said}", fmt.Sprint(said), "{wrote}", fmt.Sprint(chat), "{invite}", invite, "{ended}", ended, "{phone}", h.ann.User.Phone,
+		"{media}", string(media), "{upload}", string(open),
 	}
 	h.nowhere = []string{
 		"{group}", none, "{bob}", string(fabric.NewUserID()), "{ann}", string(nobody), "{device}", string(fabric.NewDeviceID()),
 		"{chat}", string(fabric.Direct(nobody, fabric.NewUserID())), "{self}", string(fabric.Self(nobody)),
 		"{said}", "1000001", "{wrote}", "1000002", "{invite}", "AAAAAAAAAAAAAAAAAAAAAA", "{ended}", "BBBBBBBBBBBBBBBBBBBBBB", "{phone}", "+4915129999999",
+		"{media}", string(fabric.NewMediaID()), "{upload}", string(fabric.NewMediaID()),
 	}
 	return h
 }
