@@ -81,7 +81,7 @@ func runMedia(ctx context.Context, cfg MediaConfig) (_ *Report, err error) {
 	if m.users, err = m.target.users(ctx, max(2*cfg.Pairs, cfg.Uploads+1)); err != nil {
 		return nil, err
 	}
-	for _, step := range []func(context.Context) error{m.busy, m.throughput} {
+	for _, step := range []func(context.Context) error{m.throughput, m.rest, m.busy} {
 		if err := step(ctx); err != nil {
 			return m.report, err
 		}
@@ -244,6 +244,16 @@ func (m *mediaRun) firstByte(ctx context.Context, id fabric.MediaID, at int64) (
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
 	return took, err
+}
+
+// rest lets the server come to rest: it gives memory back then.
+func (m *mediaRun) rest(ctx context.Context) error {
+	select {
+	case <-time.After(6 * time.Second):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // busy watches a chat and the server's memory in calm, and while files go up.

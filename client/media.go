@@ -44,7 +44,7 @@ const (
 func (a *Account) Upload(ctx context.Context, u Upload) (Media, error) {
 	at := u.Resume
 	if at == "" {
-		resp, err := a.tus(ctx, http.MethodPost, "/v1/media/uploads", nil, 0, map[string]string{
+		resp, err := a.tus(ctx, http.MethodPost, "/v1/media/uploads", nil, 0, map[string]string{ //nolint:bodyclose // tus closes it
 			"Upload-Length": strconv.FormatInt(u.Size, 10), "Upload-Metadata": u.metadata(),
 		})
 		if err != nil {
@@ -140,7 +140,7 @@ func (a *Account) tus(ctx context.Context, method, path string, body func() io.R
 		if body != nil {
 			r.stream, r.length, r.contentType = body(), length, tusBytes
 		}
-		if resp, err = a.api.do(ctx, r); err != nil {
+		if resp, err = a.api.do(ctx, r); err != nil { //nolint:bodyclose // tus closes it
 			return err
 		}
 		return resp.Body.Close()
@@ -150,7 +150,7 @@ func (a *Account) tus(ctx context.Context, method, path string, body func() io.R
 
 // uploaded returns how much of an upload is with the server.
 func (a *Account) uploaded(ctx context.Context, at string) (int64, error) {
-	resp, err := a.tus(ctx, http.MethodHead, at, nil, 0, nil)
+	resp, err := a.tus(ctx, http.MethodHead, at, nil, 0, nil) //nolint:bodyclose // tus closes it
 	if err != nil {
 		return 0, err
 	}

@@ -75,7 +75,7 @@ func StartS3(t *testing.T) *S3 {
 	}
 	host, dir := fmt.Sprintf("127.0.0.1:%d", port), t.TempDir()
 	data, meta := filepath.Join(dir, "data"), filepath.Join(dir, "meta")
-	if err := errors.Join(os.Mkdir(data, 0o750), os.Mkdir(meta, 0o755)); err != nil {
+	if err := errors.Join(os.Mkdir(data, 0o750), os.Mkdir(meta, 0o750)); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(path, "--access", access, "--secret", secret, "--port", host, "--quiet", "posix", "--sidecar", meta, data)
