@@ -167,7 +167,7 @@ func offsetOf(resp *http.Response) (int64, error) {
 
 // patch sends what is missing of an upload, and returns how much is there then, as far as that is known.
 func (a *Account) patch(ctx context.Context, at string, u Upload, offset int64) (int64, error) {
-	resp, err := a.tus(ctx, http.MethodPatch, at, func() io.Reader {
+	resp, err := a.tus(ctx, http.MethodPatch, at, func() io.Reader { //nolint:bodyclose // do closes it
 		return &told{Reader: io.NewSectionReader(u.Body, offset, u.Size-offset), at: offset, tell: u.tell}
 	}, u.Size-offset, map[string]string{"Upload-Offset": strconv.FormatInt(offset, 10)})
 	if err != nil {

@@ -143,7 +143,7 @@ func TestLyingMessages(t *testing.T) {
 			t.Errorf("%s: %v, want %q", body, o, want)
 		}
 	}
-	resp, _ := a.get(id)
+	resp, _ := a.get(id) //nolint:bodyclose // do closes it
 	if got := resp.Header.Get("Content-Type"); got != "text/html; charset=utf-8" || !strings.HasPrefix(resp.Header.Get("Content-Disposition"), "attachment") {
 		t.Errorf("a page that is called a picture comes as %s, %s", got, resp.Header.Get("Content-Disposition"))
 	}
@@ -160,7 +160,7 @@ func TestLinks(t *testing.T) {
 	to := string(edgetest.Direct(ann, bob))
 	id, other := a.upload(to, []byte("one"), "x", ""), a.upload(to, []byte("two"), "x", "")
 	sent := sendMedia(conn, to, id).OK()
-	_, body := b.do("POST", "/v1/media/"+string(id)+"/link", nil)
+	_, body := b.do("POST", "/v1/media/"+string(id)+"/link", nil) //nolint:bodyclose // do closes it
 	var link struct {
 		URL       string `json:"url"`
 		ExpiresAt int64  `json:"expires_at"`
@@ -173,7 +173,7 @@ func TestLinks(t *testing.T) {
 	}
 	expect := func(what, path string, want int) {
 		t.Helper()
-		if resp, body := nobody.do("GET", path, nil); resp.StatusCode != want || want == 200 && (body != "one" || resp.Header.Get("Cross-Origin-Resource-Policy") != "cross-origin") {
+		if resp, body := nobody.do("GET", path, nil); resp.StatusCode != want || want == 200 && (body != "one" || resp.Header.Get("Cross-Origin-Resource-Policy") != "cross-origin") { //nolint:bodyclose // do closes it
 			t.Errorf("%s: %d %s, want %d", what, resp.StatusCode, body, want)
 		}
 	}
@@ -183,10 +183,10 @@ func TestLinks(t *testing.T) {
 	expect("a forged one", link.URL[:len(link.URL)-2]+"xx", 401)
 	expect("another's name in it", strings.Replace(link.URL, string(bob.User.ID), string(ann.User.ID), 1), 401)
 	expect("none", "/v1/media/"+string(id)+"?token=x", 401)
-	if resp, _ := nobody.do("GET", "/v1/me?"+token, nil); resp.StatusCode != 401 {
+	if resp, _ := nobody.do("GET", "/v1/me?"+token, nil); resp.StatusCode != 401 { //nolint:bodyclose // do closes it
 		t.Errorf("another call by it: %d", resp.StatusCode)
 	}
-	if resp, _ := b.do("POST", "/v1/media/"+string(other)+"/link", nil); resp.StatusCode != 404 {
+	if resp, _ := b.do("POST", "/v1/media/"+string(other)+"/link", nil); resp.StatusCode != 404 { //nolint:bodyclose // do closes it
 		t.Errorf("a link to what one may not load: %d", resp.StatusCode)
 	}
 	ahead.Store(int64(16 * time.Minute))
@@ -197,7 +197,7 @@ func TestLinks(t *testing.T) {
 		t.Fatalf("delete: %d", resp.StatusCode)
 	}
 	weftest.Eventually(t, "the link is no good after the message was deleted", func() bool {
-		resp, _ := nobody.do("GET", link.URL, nil)
+		resp, _ := nobody.do("GET", link.URL, nil) //nolint:bodyclose // do closes it
 		return resp.StatusCode == http.StatusNotFound
 	})
 }
@@ -214,11 +214,11 @@ func TestFilesInS3(t *testing.T) {
 	if n := partsOf(t, f, id); n != 0 {
 		t.Errorf("%d parts are left on NATS", n)
 	}
-	resp, body := a.get(id) // follows the address
+	resp, body := a.get(id) // follows the address //nolint:bodyclose // do closes it
 	if resp.StatusCode != http.StatusOK || body != string(data) || resp.Header.Get("Content-Disposition") != `attachment; filename="a file.bin"` {
 		t.Errorf("%d, %d bytes, %v", resp.StatusCode, len(body), resp.Header)
 	}
-	resp, body = a.get(id, "Range", "bytes=6000000-6000009")
+	resp, body = a.get(id, "Range", "bytes=6000000-6000009") //nolint:bodyclose // do closes it
 	if resp.StatusCode != http.StatusPartialContent || body != string(data[6000000:6000010]) {
 		t.Errorf("a range: %d, %d bytes", resp.StatusCode, len(body))
 	}
@@ -230,7 +230,7 @@ func TestFilesInS3(t *testing.T) {
 	}
 	// Pictures and their thumbnails too.
 	png := a.upload(string(edgetest.Direct(ann, bob)), picture(t, "png", 400, 300), "x.png", "")
-	resp, body = a.do("GET", "/v1/media/"+string(png)+"/thumbnail", nil)
+	resp, body = a.do("GET", "/v1/media/"+string(png)+"/thumbnail", nil) //nolint:bodyclose // do closes it
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "image/jpeg" || len(body) == 0 {
 		t.Errorf("a thumbnail: %d, %d bytes of %s", resp.StatusCode, len(body), resp.Header.Get("Content-Type"))
 	}

@@ -66,7 +66,7 @@ func (c *crowd) send(u, to int, f upFile) {
 }
 
 func (c *crowd) delete(s sentFile) {
-	resp, body := c.tus(s.by).do("DELETE", fmt.Sprintf("/v1/channels/%s/messages/%d?for=all", s.channel, s.seq), nil)
+	resp, body := c.tus(s.by).do("DELETE", fmt.Sprintf("/v1/channels/%s/messages/%d?for=all", s.channel, s.seq), nil) //nolint:bodyclose // do closes it
 	if resp.StatusCode != http.StatusNoContent {
 		c.t.Errorf("delete: %d %s", resp.StatusCode, body)
 	}
@@ -152,7 +152,7 @@ func TestWhatMessagesNameIsThere(t *testing.T) {
 			c.sent = c.sent[1:]
 		}
 		for _, s := range c.sent {
-			if resp, body := c.tus(s.by).get(s.id); resp.StatusCode != http.StatusOK || body != s.content {
+			if resp, body := c.tus(s.by).get(s.id); resp.StatusCode != http.StatusOK || body != s.content { //nolint:bodyclose // do closes it
 				rt.Fatalf("%s, which message %d of %s names: %d %q, want %q", s.id, s.seq, s.channel, resp.StatusCode, body, s.content)
 			}
 		}

@@ -77,7 +77,7 @@ func metadata(pairs ...string) string {
 // create begins an upload and returns its path.
 func (c tus) create(to string, size int, name, kind string) string {
 	c.t.Helper()
-	resp, body := c.do("POST", "/v1/media/uploads", nil, "Upload-Length", strconv.Itoa(size), "Upload-Metadata", metadata("channel", to, "filename", name, "filetype", kind))
+	resp, body := c.do("POST", "/v1/media/uploads", nil, "Upload-Length", strconv.Itoa(size), "Upload-Metadata", metadata("channel", to, "filename", name, "filetype", kind)) //nolint:bodyclose // do closes it
 	if resp.StatusCode != http.StatusCreated {
 		c.t.Fatalf("create: %d %s", resp.StatusCode, body)
 	}
@@ -95,7 +95,7 @@ func (c tus) patch(path string, offset int, data []byte, header ...string) *http
 // offset returns how far an upload is.
 func (c tus) offset(path string) int {
 	c.t.Helper()
-	resp, _ := c.do("HEAD", path, nil)
+	resp, _ := c.do("HEAD", path, nil) //nolint:bodyclose // do closes it
 	n, err := strconv.Atoi(resp.Header.Get("Upload-Offset"))
 	if err != nil {
 		c.t.Fatalf("HEAD: %d, %v", resp.StatusCode, err)
@@ -108,7 +108,7 @@ func (c tus) upload(to string, data []byte, name, kind string) fabric.MediaID {
 	c.t.Helper()
 	path := c.create(to, len(data), name, kind)
 	if len(data) > 0 {
-		if resp := c.patch(path, 0, data); resp.StatusCode != http.StatusNoContent {
+		if resp := c.patch(path, 0, data); resp.StatusCode != http.StatusNoContent { //nolint:bodyclose // do closes it
 			c.t.Fatalf("PATCH: %d", resp.StatusCode)
 		}
 	}
@@ -138,7 +138,7 @@ func TestUploadAndDownload(t *testing.T) {
 	path := a.create(to, len(data), "notes ✓.bin", "application/x-notes")
 	for from := 0; from < len(data); {
 		n := min(300_000, len(data)-from)
-		resp := a.patch(path, from, data[from:from+n])
+		resp := a.patch(path, from, data[from:from+n]) //nolint:bodyclose // do closes it
 		if from += n; resp.StatusCode != http.StatusNoContent || resp.Header.Get("Upload-Offset") != strconv.Itoa(from) {
 			t.Fatalf("PATCH up to %d: %d, Upload-Offset %s", from, resp.StatusCode, resp.Header.Get("Upload-Offset"))
 		}
@@ -147,7 +147,7 @@ func TestUploadAndDownload(t *testing.T) {
 		}
 	}
 	id := fabric.MediaID(strings.TrimPrefix(path, "/v1/media/uploads/"))
-	if resp, _ := b.get(id); resp.StatusCode != http.StatusNotFound {
+	if resp, _ := b.get(id); resp.StatusCode != http.StatusNotFound { //nolint:bodyclose // do closes it
 		t.Errorf("Bob loads what was not sent to him: %d", resp.StatusCode)
 	}
 	if sent := sendMedia(conn, to, id); sent.Err() != "" {
@@ -155,7 +155,7 @@ func TestUploadAndDownload(t *testing.T) {
 	}
 	sum := sha256.Sum256(data)
 	for _, who := range []tus{a, b} {
-		resp, body := who.get(id)
+		resp, body := who.get(id) //nolint:bodyclose // do closes it
 		if resp.StatusCode != http.StatusOK || body != string(data) {
 			t.Fatalf("%d bytes with status %d: %.200s", len(body), resp.StatusCode, body)
 		}
@@ -171,7 +171,7 @@ func TestUploadAndDownload(t *testing.T) {
 			}
 		}
 	}
-	_, body := b.do("GET", "/v1/media/"+string(id)+"/info", nil)
+	_, body := b.do("GET", "/v1/media/"+string(id)+"/info", nil) //nolint:bodyclose // do closes it
 	var info contract.Media
 	if err := json.Unmarshal([]byte(body), &info); err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func TestRanges(t *testing.T) {
 	const part = 512 << 10
 	data := noise(2, 4*part+77)
 	id := a.upload(string(edgetest.Direct(ann, bob)), data, "x", "")
-	resp, _ := a.do("HEAD", "/v1/media/"+string(id), nil)
+	resp, _ := a.do("HEAD", "/v1/media/"+string(id), nil) //nolint:bodyclose // do closes it
 	tag := resp.Header.Get("ETag")
 	if resp.StatusCode != http.StatusOK || resp.ContentLength != int64(len(data)) || tag == "" {
 		t.Errorf("HEAD: %d, %d bytes, ETag %s", resp.StatusCode, resp.ContentLength, tag)
@@ -213,12 +213,12 @@ func TestRanges(t *testing.T) {
 		{[]string{"If-None-Match", `"other"`}, 200, 0, len(data)},
 		{[]string{"If-Match", `"other"`}, 412, -1, -1},
 	} {
-		resp, body := a.get(id, tc.header...)
+		resp, body := a.get(id, tc.header...) //nolint:bodyclose // do closes it
 		if resp.StatusCode != tc.status || tc.from >= 0 && body != string(data[tc.from:tc.upto]) {
 			t.Errorf("%q: status %d with %d bytes, want %d with %d", tc.header, resp.StatusCode, len(body), tc.status, tc.upto-tc.from)
 		}
 	}
-	resp, body := a.get(id, "Range", "bytes=0-1,1000000-1000003")
+	resp, body := a.get(id, "Range", "bytes=0-1,1000000-1000003") //nolint:bodyclose // do closes it
 	if resp.StatusCode != http.StatusPartialContent || !strings.HasPrefix(resp.Header.Get("Content-Type"), "multipart/byteranges") || !strings.Contains(body, string(data[1000000:1000004])) {
 		t.Errorf("two ranges: %d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
 	}
@@ -240,7 +240,7 @@ func TestRangeReadsNoMoreThanItsParts(t *testing.T) {
 		return false
 	})
 	from := len(data) * 9 / 10
-	if _, body := a.get(id, "Range", fmt.Sprintf("bytes=%d-%d", from, from+99)); body != string(data[from:from+100]) {
+	if _, body := a.get(id, "Range", fmt.Sprintf("bytes=%d-%d", from, from+99)); body != string(data[from:from+100]) { //nolint:bodyclose // do closes it
 		t.Error("other bytes came")
 	}
 	e.Bulk.Drop(nil)
@@ -260,7 +260,7 @@ func TestPhotos(t *testing.T) {
 	photo := append([]byte{0xFF, 0xD8, 0xFF, 0xE1, 0, byte(len(exif) + 2)}, exif...)
 	photo = append(photo, plain[2:]...)
 	id := a.upload(string(edgetest.Direct(ann, bob)), photo, "IMG_1.jpg", "image/jpeg")
-	_, body := a.do("GET", "/v1/media/"+string(id)+"/info", nil)
+	_, body := a.do("GET", "/v1/media/"+string(id)+"/info", nil) //nolint:bodyclose // do closes it
 	var info contract.Media
 	if err := json.Unmarshal([]byte(body), &info); err != nil {
 		t.Fatal(err)
@@ -268,7 +268,7 @@ func TestPhotos(t *testing.T) {
 	if info.Type != "image/jpeg" || info.Width != 400 || info.Height != 600 || info.Preview == "" || !info.Thumbnail {
 		t.Errorf("info: %+v", info)
 	}
-	resp, got := a.get(id)
+	resp, got := a.get(id) //nolint:bodyclose // do closes it
 	if strings.Contains(got, "GPS") || strings.Contains(got, "Exif") || int64(len(got)) != info.Size || resp.Header.Get("Content-Disposition") != "inline; filename=IMG_1.jpg" {
 		t.Errorf("%d bytes of %d, %s", len(got), info.Size, resp.Header.Get("Content-Disposition"))
 	}

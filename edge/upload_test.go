@@ -55,30 +55,30 @@ func TestChecksums(t *testing.T) {
 	}{
 		{two[:len(two)-8] + "AAAAAAA=", 460}, {"sha1 " + one[9:] + "AAAA", 400}, {"md5 AAAA", 400}, {"sha1", 400}, {"sha256 !", 400}, {strings.Replace(two, "sha256", "sha1", 1), 400},
 	} {
-		if resp := a.patch(path, 0, data[:900_000], "Upload-Checksum", bad.sum); resp.StatusCode != bad.want {
+		if resp := a.patch(path, 0, data[:900_000], "Upload-Checksum", bad.sum); resp.StatusCode != bad.want { //nolint:bodyclose // do closes it
 			t.Errorf("%s: %d, want %d", bad.sum, resp.StatusCode, bad.want)
 		}
 		if at := a.offset(path); at != 0 {
 			t.Fatalf("%s: %d bytes were kept", bad.sum, at)
 		}
 	}
-	if resp := a.patch(path, 0, data[:900_000], "Upload-Checksum", one); resp.StatusCode != 204 {
+	if resp := a.patch(path, 0, data[:900_000], "Upload-Checksum", one); resp.StatusCode != 204 { //nolint:bodyclose // do closes it
 		t.Errorf("sha1: %d", resp.StatusCode)
 	}
 	_, two = of(data[900_000:])
-	if resp := a.patch(path, 900_000, data[900_000:], "Upload-Checksum", two); resp.StatusCode != 204 || resp.Header.Get("Weft-Media") == "" {
+	if resp := a.patch(path, 900_000, data[900_000:], "Upload-Checksum", two); resp.StatusCode != 204 || resp.Header.Get("Weft-Media") == "" { //nolint:bodyclose // do closes it
 		t.Errorf("sha256: %d", resp.StatusCode)
 	}
-	if _, body := a.get(idOfUpload(path)); body != string(data) {
+	if _, body := a.get(idOfUpload(path)); body != string(data) { //nolint:bodyclose // do closes it
 		t.Error("other bytes came")
 	}
 	large := a.create(to, 3<<20, "x", "")
 	_, two = of(noise(8, 3<<20))
-	if resp := a.patch(large, 0, noise(8, 3<<20), "Upload-Checksum", two); resp.StatusCode != http.StatusRequestEntityTooLarge {
+	if resp := a.patch(large, 0, noise(8, 3<<20), "Upload-Checksum", two); resp.StatusCode != http.StatusRequestEntityTooLarge { //nolint:bodyclose // do closes it
 		t.Errorf("a body that is too large to be checked: %d", resp.StatusCode)
 	}
 	// A body without its length is bounded too.
-	resp, _ := a.do("PATCH", large, io.MultiReader(bytes.NewReader(noise(8, 3<<20))), "Upload-Checksum", two, "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream")
+	resp, _ := a.do("PATCH", large, io.MultiReader(bytes.NewReader(noise(8, 3<<20))), "Upload-Checksum", two, "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream") //nolint:bodyclose // do closes it
 	if resp.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("the same without a length: %d", resp.StatusCode)
 	}
@@ -93,7 +93,7 @@ func TestLyingUploads(t *testing.T) {
 		"no length":                 {},
 		"a length to come":          {"Upload-Defer-Length", "1"},
 	} {
-		resp, _ := a.do("POST", "/v1/media/uploads", nil, append([]string{"Upload-Metadata", metadata("channel", to)}, header...)...)
+		resp, _ := a.do("POST", "/v1/media/uploads", nil, append([]string{"Upload-Metadata", metadata("channel", to)}, header...)...) //nolint:bodyclose // do closes it
 		if resp.StatusCode < 400 || resp.StatusCode > http.StatusRequestEntityTooLarge && resp.StatusCode != http.StatusNotImplemented {
 			t.Errorf("%s: %d", what, resp.StatusCode)
 		}
@@ -101,24 +101,24 @@ func TestLyingUploads(t *testing.T) {
 	path := a.create(to, 5000, "x", "")
 	// Of an endless body no more is read than the length that was told, but what is on its way.
 	endless := &counted{r: neverEnding('x')}
-	resp, _ := a.do("PATCH", path, endless, "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream")
+	resp, _ := a.do("PATCH", path, endless, "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream") //nolint:bodyclose // do closes it
 	if resp.StatusCode != http.StatusNoContent || endless.n.Load() > 64<<20 {
 		t.Errorf("endless: %d after %d bytes", resp.StatusCode, endless.n.Load())
 	}
-	if _, body := a.get(idOfUpload(path)); body != strings.Repeat("x", 5000) {
+	if _, body := a.get(idOfUpload(path)); body != strings.Repeat("x", 5000) { //nolint:bodyclose // do closes it
 		t.Errorf("the file has %d bytes", len(body))
 	}
 	// A truncated one goes on where it ended.
 	path = a.create(to, 5000, "x", "")
-	if resp := a.patch(path, 0, make([]byte, 100)); resp.StatusCode != 204 || a.offset(path) != 100 {
+	if resp := a.patch(path, 0, make([]byte, 100)); resp.StatusCode != 204 || a.offset(path) != 100 { //nolint:bodyclose // do closes it
 		t.Errorf("truncated: %d, at %d", resp.StatusCode, a.offset(path))
 	}
-	if resp := a.patch(path, 50, make([]byte, 10)); resp.StatusCode != 409 {
+	if resp := a.patch(path, 50, make([]byte, 10)); resp.StatusCode != 409 { //nolint:bodyclose // do closes it
 		t.Errorf("at another place: %d", resp.StatusCode)
 	}
 	// 10,000 of the day's 12,000 are spent, and one upload is open.
 	create := func(size int) int {
-		resp, _ := a.do("POST", "/v1/media/uploads", nil, "Upload-Length", strconv.Itoa(size), "Upload-Metadata", metadata("channel", to))
+		resp, _ := a.do("POST", "/v1/media/uploads", nil, "Upload-Length", strconv.Itoa(size), "Upload-Metadata", metadata("channel", to)) //nolint:bodyclose // do closes it
 		return resp.StatusCode
 	}
 	if got := []int{create(2001), create(1000), create(1000), create(0)}; fmt.Sprint(got) != "[429 201 201 429]" {
@@ -174,7 +174,7 @@ func TestUploadsThatEnd(t *testing.T) {
 		Media:  media.Config{TidyEvery: 20 * time.Millisecond},
 	})
 	path := a.create(to, 2<<20, "x", "")
-	resp := a.patch(path, 0, noise(9, 1<<20))
+	resp := a.patch(path, 0, noise(9, 1<<20)) //nolint:bodyclose // do closes it
 	expires, err := http.ParseTime(resp.Header.Get("Upload-Expires"))
 	if err != nil || time.Until(expires) > 3*time.Second {
 		t.Errorf("Upload-Expires: %s, %v", resp.Header.Get("Upload-Expires"), err)
@@ -182,19 +182,19 @@ func TestUploadsThatEnd(t *testing.T) {
 	if n := partsOf(t, f, idOfUpload(path)); n != 2 {
 		t.Errorf("it has %d parts", n)
 	}
-	if resp, _ := a.do("DELETE", path, nil); resp.StatusCode != http.StatusNoContent {
+	if resp, _ := a.do("DELETE", path, nil); resp.StatusCode != http.StatusNoContent { //nolint:bodyclose // do closes it
 		t.Errorf("DELETE: %d", resp.StatusCode)
 	}
-	if resp, _ := a.do("HEAD", path, nil); resp.StatusCode != http.StatusNotFound {
+	if resp, _ := a.do("HEAD", path, nil); resp.StatusCode != http.StatusNotFound { //nolint:bodyclose // do closes it
 		t.Errorf("HEAD of what was ended: %d", resp.StatusCode)
 	}
 	if n := partsOf(t, f, idOfUpload(path)); n != 0 {
 		t.Errorf("%d parts are left", n)
 	}
 	late := a.create(to, 2<<20, "x", "")
-	a.patch(late, 0, noise(9, 1<<20))
+	a.patch(late, 0, noise(9, 1<<20)) //nolint:bodyclose // do closes it
 	weftest.Eventually(t, "its time is over", func() bool { return partsOf(t, f, idOfUpload(late)) == 0 })
-	if resp := a.patch(late, 1<<20, noise(9, 1<<20)); resp.StatusCode != http.StatusNotFound {
+	if resp := a.patch(late, 1<<20, noise(9, 1<<20)); resp.StatusCode != http.StatusNotFound { //nolint:bodyclose // do closes it
 		t.Errorf("PATCH after its time: %d", resp.StatusCode)
 	}
 }
@@ -241,10 +241,10 @@ func TestLostConnection(t *testing.T) {
 	if at > came {
 		t.Fatalf("%d bytes are there, and %d came", at, came)
 	}
-	if resp := other.patch(path, at, data[at:]); resp.StatusCode != http.StatusNoContent {
+	if resp := other.patch(path, at, data[at:]); resp.StatusCode != http.StatusNoContent { //nolint:bodyclose // do closes it
 		t.Fatalf("PATCH: %d", resp.StatusCode)
 	}
-	if _, got := a.get(idOfUpload(path)); got != string(data) {
+	if _, got := a.get(idOfUpload(path)); got != string(data) { //nolint:bodyclose // do closes it
 		t.Error("other bytes came")
 	}
 }
@@ -285,7 +285,7 @@ func TestLostAndDoubledParts(t *testing.T) {
 		}
 	})
 	for at := 0; at < len(data); at = a.offset(path) {
-		if resp := a.patch(path, at, data[at:]); resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusServiceUnavailable {
+		if resp := a.patch(path, at, data[at:]); resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusServiceUnavailable { //nolint:bodyclose // do closes it
 			t.Fatalf("PATCH at %d: %d", at, resp.StatusCode)
 		}
 	}
@@ -298,7 +298,7 @@ func TestLostAndDoubledParts(t *testing.T) {
 	if n := partsOf(t, f, idOfUpload(path)); n != 12 {
 		t.Errorf("there are %d messages of 12 parts", n)
 	}
-	if _, got := a.get(idOfUpload(path)); got != string(data) {
+	if _, got := a.get(idOfUpload(path)); got != string(data) { //nolint:bodyclose // do closes it
 		t.Error("other bytes came")
 	}
 }
@@ -314,7 +314,7 @@ func TestTwoWriteAtOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, c := range []tus{a, b} {
 			wg.Go(func() {
-				if resp := c.patch(path, at, data[at:min(at+900_000, len(data))]); resp.StatusCode != 204 && resp.StatusCode != 409 {
+				if resp := c.patch(path, at, data[at:min(at+900_000, len(data))]); resp.StatusCode != 204 && resp.StatusCode != 409 { //nolint:bodyclose // do closes it
 					t.Errorf("PATCH at %d: %d", at, resp.StatusCode)
 				}
 			})
@@ -322,7 +322,7 @@ func TestTwoWriteAtOnce(t *testing.T) {
 		wg.Wait()
 		at = a.offset(path)
 	}
-	if resp, got := b.get(idOfUpload(path)); got != string(data) {
+	if resp, got := b.get(idOfUpload(path)); got != string(data) { //nolint:bodyclose // do closes it
 		t.Errorf("%d: %d bytes came, of %d: %.200s", resp.StatusCode, len(got), len(data), got)
 	}
 }
@@ -334,7 +334,7 @@ func TestDrainEndsUploads(t *testing.T) {
 	body, feed := io.Pipe()
 	done := make(chan int, 1)
 	go func() {
-		resp, _ := a.do("PATCH", path, body, "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream")
+		resp, _ := a.do("PATCH", path, body, "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream") //nolint:bodyclose // do closes it
 		done <- resp.StatusCode
 	}()
 	if _, err := feed.Write(make([]byte, 600_000)); err != nil {
