@@ -183,10 +183,10 @@ func TestLinks(t *testing.T) {
 	expect("a forged one", link.URL[:len(link.URL)-2]+"xx", 401)
 	expect("another's name in it", strings.Replace(link.URL, string(bob.User.ID), string(ann.User.ID), 1), 401)
 	expect("none", "/v1/media/"+string(id)+"?token=x", 401)
-	if resp, _ := nobody.do("GET", "/v1/me?"+token, nil); resp.StatusCode != 401 { //nolint:bodyclose // do closes it
+	if resp, _ := nobody.do("GET", "/v1/me?"+token, nil); resp.StatusCode != http.StatusUnauthorized { //nolint:bodyclose // do closes it
 		t.Errorf("another call by it: %d", resp.StatusCode)
 	}
-	if resp, _ := b.do("POST", "/v1/media/"+string(other)+"/link", nil); resp.StatusCode != 404 { //nolint:bodyclose // do closes it
+	if resp, _ := b.do("POST", "/v1/media/"+string(other)+"/link", nil); resp.StatusCode != http.StatusNotFound { //nolint:bodyclose // do closes it
 		t.Errorf("a link to what one may not load: %d", resp.StatusCode)
 	}
 	ahead.Store(int64(16 * time.Minute))
@@ -214,7 +214,7 @@ func TestFilesInS3(t *testing.T) {
 	if n := partsOf(t, f, id); n != 0 {
 		t.Errorf("%d parts are left on NATS", n)
 	}
-	resp, body := a.get(id) // follows the address //nolint:bodyclose // do closes it
+	resp, body := a.get(id) // follows the address //nolint:bodyclose // do closes it //nolint:bodyclose // do closes it
 	if resp.StatusCode != http.StatusOK || body != string(data) || resp.Header.Get("Content-Disposition") != `attachment; filename="a file.bin"` {
 		t.Errorf("%d, %d bytes, %v", resp.StatusCode, len(body), resp.Header)
 	}

@@ -62,11 +62,11 @@ func TestChecksums(t *testing.T) {
 			t.Fatalf("%s: %d bytes were kept", bad.sum, at)
 		}
 	}
-	if resp := a.patch(path, 0, data[:900_000], "Upload-Checksum", one); resp.StatusCode != 204 { //nolint:bodyclose // do closes it
+	if resp := a.patch(path, 0, data[:900_000], "Upload-Checksum", one); resp.StatusCode != http.StatusNoContent { //nolint:bodyclose // do closes it
 		t.Errorf("sha1: %d", resp.StatusCode)
 	}
 	_, two = of(data[900_000:])
-	if resp := a.patch(path, 900_000, data[900_000:], "Upload-Checksum", two); resp.StatusCode != 204 || resp.Header.Get("Weft-Media") == "" { //nolint:bodyclose // do closes it
+	if resp := a.patch(path, 900_000, data[900_000:], "Upload-Checksum", two); resp.StatusCode != http.StatusNoContent || resp.Header.Get("Weft-Media") == "" { //nolint:bodyclose // do closes it
 		t.Errorf("sha256: %d", resp.StatusCode)
 	}
 	if _, body := a.get(idOfUpload(path)); body != string(data) { //nolint:bodyclose // do closes it
@@ -110,10 +110,10 @@ func TestLyingUploads(t *testing.T) {
 	}
 	// A truncated one goes on where it ended.
 	path = a.create(to, 5000, "x", "")
-	if resp := a.patch(path, 0, make([]byte, 100)); resp.StatusCode != 204 || a.offset(path) != 100 { //nolint:bodyclose // do closes it
+	if resp := a.patch(path, 0, make([]byte, 100)); resp.StatusCode != http.StatusNoContent || a.offset(path) != 100 { //nolint:bodyclose // do closes it
 		t.Errorf("truncated: %d, at %d", resp.StatusCode, a.offset(path))
 	}
-	if resp := a.patch(path, 50, make([]byte, 10)); resp.StatusCode != 409 { //nolint:bodyclose // do closes it
+	if resp := a.patch(path, 50, make([]byte, 10)); resp.StatusCode != http.StatusConflict { //nolint:bodyclose // do closes it
 		t.Errorf("at another place: %d", resp.StatusCode)
 	}
 	// 10,000 of the day's 12,000 are spent, and one upload is open.
@@ -314,7 +314,7 @@ func TestTwoWriteAtOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, c := range []tus{a, b} {
 			wg.Go(func() {
-				if resp := c.patch(path, at, data[at:min(at+900_000, len(data))]); resp.StatusCode != 204 && resp.StatusCode != 409 { //nolint:bodyclose // do closes it
+				if resp := c.patch(path, at, data[at:min(at+900_000, len(data))]); resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusConflict { //nolint:bodyclose // do closes it
 					t.Errorf("PATCH at %d: %d", at, resp.StatusCode)
 				}
 			})
