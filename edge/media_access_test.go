@@ -214,7 +214,7 @@ func TestFilesInS3(t *testing.T) {
 	if n := partsOf(t, f, id); n != 0 {
 		t.Errorf("%d parts are left on NATS", n)
 	}
-	resp, body := a.get(id) // follows the address //nolint:bodyclose // do closes it //nolint:bodyclose // do closes it
+	resp, body := a.get(id) //nolint:bodyclose // do closes it
 	if resp.StatusCode != http.StatusOK || body != string(data) || resp.Header.Get("Content-Disposition") != `attachment; filename="a file.bin"` {
 		t.Errorf("%d, %d bytes, %v", resp.StatusCode, len(body), resp.Header)
 	}
