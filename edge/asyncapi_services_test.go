@@ -51,9 +51,10 @@ func talkOfServices(t *testing.T, nc *nats.Conn, ann client.Grant, a *edgetest.C
 	if err != nil {
 		t.Fatal(err)
 	}
+	kind, body := "text", `{"text":"it is on its way"}`
 	say := func(to string) (sent contract.ServiceSent) {
 		t.Helper()
-		payload, err := json.Marshal(contract.ServiceSend{CID: fabric.NewCID(), Kind: "text", Body: json.RawMessage(`{"text":"it is on its way"}`)})
+		payload, err := json.Marshal(contract.ServiceSend{CID: fabric.NewCID(), Kind: kind, Body: json.RawMessage(body)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,6 +77,10 @@ func talkOfServices(t *testing.T, nc *nats.Conn, ann client.Grant, a *edgetest.C
 		return o.Event() == "message" && o["from"] == string(added.User)
 	})
 	a.Send(string(fabric.Direct(ann.User.ID, added.User)), "", "thanks")
+	kind, body = "notify", `{"title":"Your parcel","body":"is at your neighbour's","link":"/parcels/7"}`
+	if sent := say("u." + string(ann.User.ID)); sent.OK == nil || sent.OK.Seq != 0 {
+		t.Errorf("a service's notification is answered with %+v", sent)
+	}
 	if _, err := inbox.NextMsg(10 * time.Second); err != nil {
 		t.Errorf("the service gets what is written to it: %v", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -29,6 +30,8 @@ import (
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/oidc"
 	"github.com/weft-im/weft/oidc/oidctest"
+	"github.com/weft-im/weft/push"
+	"github.com/weft-im/weft/push/pushtest"
 	"github.com/weft-im/weft/service"
 	"github.com/weft-im/weft/storage/sqlite"
 	"github.com/weft-im/weft/subjects"
@@ -158,7 +161,7 @@ func (d *asyncapi) listen(nc *nats.Conn) (heard func()) {
 	}
 	passed := make(chan *nats.Msg, 1<<16) // one channel for all keeps their order
 	var subs []*nats.Subscription
-	for _, subject := range []string{"msg.>", "live.>", "rcpt.>", "grcpt.>", "pres.>", "$KV.>", "weft.>", "svc.>", "audit.>", subjects.SendOTP, "_INBOX.>"} {
+	for _, subject := range []string{"msg.>", "live.>", "rcpt.>", "grcpt.>", "pres.>", "$KV.>", "weft.>", "svc.>", "audit.>", "push.>", "acked.>", subjects.SendOTP, "_INBOX.>"} {
 		sub, err := nc.ChanSubscribe(subject, passed)
 		if err != nil {
 			d.t.Fatal(err)
@@ -222,7 +225,7 @@ func (d *asyncapi) pass(m *nats.Msg, addresses map[string]*regexp.Regexp, asked 
 			d.hold(channel, "here", m.Data)
 		default:
 			raw := m.Data
-			if channel == "revoked" { // which is text
+			if channel == "revoked" || channel == "acked" || channel == "pushChanged" { // which are text
 				raw = strconv.AppendQuote(nil, string(raw))
 			}
 			for only := range messages {
@@ -238,10 +241,11 @@ func TestTheServerTalksAsTheDocumentSays(t *testing.T) {
 	doc := openAsyncAPI(t)
 	at := oidctest.Start(t, "dora")
 	issuer, err := oidc.New(at.Config)
+	web := pushtest.StartWebPush(t)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := edgetest.Start(t, edgetest.Config{Limits: func(l *edge.Limits) { l.TypingPerMin = 1 }, Ingest: &ingest.Config{}, OIDC: issuer})
+	f := edgetest.Start(t, edgetest.Config{Limits: func(l *edge.Limits) { l.TypingPerMin = 1 }, Ingest: &ingest.Config{}, OIDC: issuer, Push: &push.Config{Delay: 100 * time.Millisecond, Services: []string{web.URL}}})
 	nc := f.NATS.Connect(t)
 	heard := doc.listen(f.NATS.Connect(t))
 	here, there := f.Edge(t), f.Edge(t)
@@ -312,6 +316,7 @@ func TestTheServerTalksAsTheDocumentSays(t *testing.T) {
 	talkOfServices(t, nc, ann, a)
 	talkOfFiles(t, nc, here.URL, ann, bob, a)
 	signInByIssuer(t, nc, at, "dora")
+	talkOfPushes(t, nc, web, f.User(t, here, "ella"), a)
 	say(a, "watch", fields{"users": []fabric.UserID{bob.User.ID}}) // since he had blocked her
 
 	// what is refused

@@ -80,6 +80,7 @@ type Edge struct {
 	hub       *hub
 	live      *live
 	receipts  *receipts
+	acks      *acks
 	presence  *presence
 	watches   *watches
 	leases    *leases
@@ -158,6 +159,7 @@ func New(ctx context.Context, nc *nats.Conn, verifier *auth.Verifier, addr strin
 	e.clock.ms.Store(fabric.Millis(time.Now()))
 	e.live = newLive(e, msgs)
 	e.receipts = newReceipts(e)
+	e.acks = newAcks(e)
 	e.presence = newPresence(e)
 	e.watches = newWatches(e)
 	e.revoked = newRevoked(e)
@@ -217,6 +219,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.lot.start(func(err error) { e.log.Error("idle sessions are no longer woken", "err", err) })
 	e.wg.Go(func() { e.live.run(e.ctx) })
 	e.wg.Go(func() { e.receipts.run(e.ctx) })
+	e.wg.Go(func() { e.acks.run(e.ctx) })
 	e.wg.Go(func() { e.leases.run(e.ctx) })
 	e.wg.Go(func() { e.revoked.run(e.ctx) })
 	e.wg.Go(func() { e.beat(e.ctx) })

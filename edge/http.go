@@ -33,6 +33,8 @@ func (e *Edge) Handler() http.Handler {
 	mux.Handle("GET /v1/devices", e.signedIn(e.getDevices))
 	mux.Handle("DELETE /v1/devices/{id}", e.signedIn(e.deleteDevice))
 
+	e.pushRoutes(mux)
+
 	e.groupRoutes(mux)
 	mux.Handle("GET /v1/channels", e.signedIn(e.getChannels))
 	mux.Handle("GET /v1/channels/{id}", e.signedIn(etagged(e.getChannel)))

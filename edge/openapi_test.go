@@ -352,6 +352,7 @@ func TestTheServerDoesAsTheDocumentSays(t *testing.T) {
 	h.seen[fmt.Sprintf("getWebSocket %d", resp.StatusCode)] = true
 
 	h.people(ann, bob)
+	h.pushes(ann)
 	h.groups(ann, bob, cem)
 	h.messages(ann, bob, chat)
 	h.files(ann, bob, chat)

@@ -73,7 +73,7 @@ func (s *Session) mark(m *member, r *request, read bool) {
 	}
 	shard := subjects.Shard(c, s.edge.cfg.Shards)
 	if r.seq <= s.edge.live.seen[shard].Load() {
-		s.edge.receipts.want(s, c, marks)
+		s.acked(c, marks)
 		if r.id != nil {
 			s.replyRaw(r.id, []byte("{}"))
 		}
@@ -88,9 +88,15 @@ func (s *Session) mark(m *member, r *request, read bool) {
 		if marks.Delivered > head {
 			return nil, fabric.Errorf(fabric.CodeBadRequest, "seq: there is no message %d yet", marks.Delivered)
 		}
-		s.edge.receipts.want(s, c, marks)
+		s.acked(c, marks)
 		return []byte("{}"), nil
 	})
+}
+
+// acked takes marks that are not ahead of the log.
+func (s *Session) acked(c fabric.ChannelID, marks fabric.Receipt) {
+	s.edge.receipts.want(s, c, marks)
+	s.edge.acks.note(c, s.device, marks)
 }
 
 // want raises a user's marks to at least w.
@@ -285,11 +291,15 @@ func (rs *receipts) write(mk *mark) {
 		every = groupReceiptEvery
 	}
 	mk.want, mk.writing, mk.next = marks, true, time.Now().Add(every)
+	by := mk.by // whose ack it is: after a restart the push role knows it by this alone
 	rs.mu.Unlock()
 	data := strconv.AppendUint([]byte(`{"delivered":`), marks.Delivered, 10)
 	data = strconv.AppendUint(append(data, `,"read":`...), marks.Read, 10)
 	if !mk.group && m != nil && m.private.Load() { // in a group nobody can tell who has not read
 		data = append(data, `,"private":true`...)
+	}
+	if by != nil {
+		data = append(append(append(data, `,"device":"`...), by.device...), '"')
 	}
 	data = append(data, '}')
 	rs.edge.metrics.receipts.Inc()

@@ -97,3 +97,16 @@ func HasKind(payload []byte, kind string) bool {
 	end := at + len(kind)
 	return len(payload) > end && payload[end] == '"' && string(payload[at:end]) == kind && string(payload[at-8:at]) == `"kind":"`
 }
+
+// KindOf returns the kind in a payload as AppendPayload writes it, "" for any other. It decodes nothing.
+func KindOf(payload []byte) string {
+	const at = len(`{"from":"","cid":"","kind":"`) + 2*IDLen
+	if len(payload) <= at || string(payload[at-8:at]) != `"kind":"` {
+		return ""
+	}
+	end := bytes.IndexByte(payload[at:min(len(payload), at+MaxKindBytes+1)], '"')
+	if end < 0 {
+		return ""
+	}
+	return string(payload[at : at+end])
+}

@@ -57,6 +57,9 @@ func (r *Role) answer(m *nats.Msg) {
 			OK:     &contract.ServiceAccepted{Accepted: true, Sent: stored.Sent},
 			Stream: subjects.MsgStream(subjects.Shard(stored.Channel, r.cfg.Shards)), Seq: stored.Seq, Duplicate: stored.Duplicate,
 		}
+		if stored.Seq == 0 { // a notification, which is no message
+			reply.Stream = subjects.PushStream
+		}
 	} else {
 		e, isKnown := fabric.AsError(err)
 		if !isKnown {
@@ -103,6 +106,9 @@ func (r *Role) send(ctx context.Context, name, to string, data []byte) (msglog.S
 	m, err := decode(data)
 	if err != nil {
 		return none, err
+	}
+	if m.Kind == kindNotify {
+		return r.notify(ctx, s, to, m)
 	}
 	c, err := r.admit(ctx, s, to, m)
 	if err != nil {

@@ -188,7 +188,7 @@ func TestSingleServer(t *testing.T) {
 	}
 	for _, role := range []subjects.Role{
 		subjects.RoleEdge, subjects.RoleUsers, subjects.RoleChats, subjects.RoleHistory, subjects.RoleReceipts, subjects.RolePresence,
-		subjects.RoleIngest, subjects.RoleOTP, subjects.RoleMedia, subjects.RoleScan, subjects.RoleOperator,
+		subjects.RoleIngest, subjects.RoleOTP, subjects.RoleMedia, subjects.RoleScan, subjects.RolePush, subjects.RoleOperator,
 	} {
 		js, err := jetstream.New(s.mustConnect(t, srv, role))
 		if err != nil {

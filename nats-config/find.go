@@ -70,7 +70,7 @@ func Find(ctx context.Context, js jetstream.JetStream) (Fabric, error) {
 			return Fabric{}, err
 		}
 	}
-	for _, name := range []string{subjects.AuditStream, subjects.ServiceInboxStream} {
+	for _, name := range []string{subjects.AuditStream, subjects.ServiceInboxStream, subjects.PushStream} {
 		if _, err := js.Stream(ctx, name); errors.Is(err, jetstream.ErrStreamNotFound) {
 			missing = append(missing, "stream "+name)
 		} else if err != nil {

@@ -204,7 +204,7 @@ func everySubject(shards int) []try {
 		">", "live.>", "msg.>", "svc.>", "svc.payments.send.u."+string(a), "svc.payments.inbox.>", "_INBOX.>", "audit.>",
 		"$SYS.>", "$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.SERVER.PING", "$JS.API.>", "$JS.API.STREAM.LIST", "$JS.API.STREAM.NAMES",
 		"$JS.API.ACCOUNT.PURGE.x", "$JS.API.META.LEADER.STEPDOWN")
-	streams := []string{subjects.AuditStream, "OBJ_" + subjects.BucketAvatars}
+	streams := []string{subjects.AuditStream, subjects.PushStream, "OBJ_" + subjects.BucketAvatars}
 	for shard := range shards {
 		streams = append(streams, subjects.MsgStream(shard), subjects.RcptStream(shard), subjects.MediaStream(shard))
 		f := fabric.NewMediaID()
@@ -307,6 +307,10 @@ func TestWhatNobodyMayDo(t *testing.T) {
 		{"ask for codes to be sent", try{false, subjects.SendOTP}, []subjects.Role{subjects.RoleUsers}},
 		{"sign devices out", try{false, subjects.KeySubject(subjects.BucketRevoked, "x.y")}, []subjects.Role{subjects.RoleUsers}},
 		{"say which keys sign tokens", try{false, subjects.KeySubject(subjects.BucketFabric, subjects.KeyClients)}, []subjects.Role{subjects.RoleProvision}},
+		{"have something pushed", try{false, subjects.PushJob("fcm", "now", fabric.NewDeviceID())}, []subjects.Role{subjects.RolePush}},
+		{"read what is to be pushed", try{false, "$JS.API.CONSUMER.MSG.NEXT." + subjects.PushStream + ".fcm_now"}, []subjects.Role{subjects.RolePush}},
+		{"say what devices have", try{false, subjects.Acked("e1")}, []subjects.Role{subjects.RoleEdge}},
+		{"say where devices are pushed to", try{false, subjects.PushSet.String()}, []subjects.Role{subjects.RoleEdge}},
 		{"change accounts", try{false, "$SYS.REQ.CLAIMS.UPDATE"}, nil},
 		{"write to a self channel", try{false, subjects.Log(fabric.Self(a), 0)}, []subjects.Role{subjects.RoleUsers, subjects.RoleChats, subjects.RoleHistory}},
 		{"sign a user out", try{false, subjects.UsersSignOut.String()}, nil},

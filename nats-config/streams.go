@@ -41,6 +41,10 @@ const (
 	auditFor   = 400 * 24 * time.Hour
 	auditBytes = 4 << 30
 
+	// pushFor is how long a push may wait for a service that does not take it, pushDedupe how long one is known by its id.
+	pushFor    = 4 * 24 * time.Hour
+	pushDedupe = 10 * time.Minute
+
 	// inboxFor is how long an internal service may be away and miss nothing.
 	inboxFor = 7 * 24 * time.Hour
 )
@@ -84,7 +88,7 @@ func Provision(ctx context.Context, js jetstream.JetStream, cfg FabricConfig) (F
 			return Fabric{}, fmt.Errorf("bucket %s: %w", subjects.MediaBucket(shard), err)
 		}
 	}
-	for _, sc := range []jetstream.StreamConfig{auditStream(cfg), inboxStream(cfg)} {
+	for _, sc := range []jetstream.StreamConfig{auditStream(cfg), inboxStream(cfg), pushStream(cfg)} {
 		if _, err := js.CreateOrUpdateStream(ctx, sc); err != nil {
 			return Fabric{}, fmt.Errorf("stream %s: %w", sc.Name, err)
 		}
@@ -214,6 +218,21 @@ func inboxStream(cfg FabricConfig) jetstream.StreamConfig {
 		MaxAge:      inboxFor,
 		MaxMsgSize:  fabric.MaxBodyBytes + 4<<10,
 		Duplicates:  cfg.Dedupe,
+	}
+}
+
+// pushStream keeps what is to be pushed until a push service has it.
+func pushStream(cfg FabricConfig) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        subjects.PushStream,
+		Description: "what is to be pushed to devices",
+		Subjects:    []string{subjects.PushFilter},
+		Retention:   jetstream.WorkQueuePolicy,
+		Storage:     jetstream.FileStorage,
+		Replicas:    cfg.Replicas,
+		MaxAge:      pushFor,
+		MaxMsgSize:  16 << 10,
+		Duplicates:  pushDedupe,
 	}
 }
 

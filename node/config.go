@@ -11,6 +11,7 @@ import (
 	"github.com/weft-im/weft/door"
 	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/oidc"
+	"github.com/weft-im/weft/push"
 	"github.com/weft-im/weft/users"
 )
 
@@ -45,6 +46,7 @@ type Config struct {
 	Codes       users.Rates // of one-time codes; zero values mean the defaults
 	NoCodes     bool        // nobody signs in by phone
 	SendCodes   Webhook     // takes one-time codes; the zero value leaves that to whoever answers on otp.send
+	Push        push.Config // how devices are told of what comes while their app is not there
 	OIDC        oidc.Config // an organisation's issuer that signs people in; the zero value is none
 	Limits      edge.Limits
 	StayDrained bool          // an edge that an operator has drained stays, not ready, instead of ending the process
@@ -77,11 +79,12 @@ const (
 	OTP      Role = "otp" // only where there is a webhook for it
 	Media    Role = "media"
 	Scan     Role = "scan" // only where there is a clamd for it
+	Push     Role = "push"
 )
 
 // Roles returns all roles.
 func Roles() []Role {
-	return []Role{Edge, Users, Chats, History, Presence, Receipts, Ingest, OTP, Media, Scan}
+	return []Role{Edge, Users, Chats, History, Presence, Receipts, Ingest, OTP, Media, Scan, Push}
 }
 
 // ParseRoles reads names of roles, each once; none are all.
@@ -117,7 +120,7 @@ func (c Config) has(roles ...Role) bool {
 
 // sql returns those of the process's roles that need a database.
 func (c Config) sql() (roles []Role) {
-	for _, r := range []Role{Users, Chats, History, Ingest, Media} {
+	for _, r := range []Role{Users, Chats, History, Ingest, Media, Push} {
 		if c.has(r) {
 			roles = append(roles, r)
 		}

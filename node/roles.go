@@ -20,6 +20,7 @@ import (
 	"github.com/weft-im/weft/oidc"
 	"github.com/weft-im/weft/otp"
 	"github.com/weft-im/weft/presence"
+	"github.com/weft-im/weft/push"
 	"github.com/weft-im/weft/receipts"
 	"github.com/weft-im/weft/scan"
 	"github.com/weft-im/weft/subjects"
@@ -42,7 +43,7 @@ func (n *Node) startRoles(ctx context.Context, f natsconfig.Fabric) (err error) 
 		start func(context.Context, natsconfig.Fabric) error
 	}{
 		{History, n.startHistory}, {Users, n.startUsers}, {Chats, n.startChats},
-		{Ingest, n.startIngest}, {OTP, n.startOTP}, {Receipts, n.startReceipts}, {Scan, n.startScan}, {Media, n.startMedia}, {Presence, n.startPresence}, {Edge, n.startEdge},
+		{Ingest, n.startIngest}, {OTP, n.startOTP}, {Receipts, n.startReceipts}, {Scan, n.startScan}, {Media, n.startMedia}, {Push, n.startPush}, {Presence, n.startPresence}, {Edge, n.startEdge},
 	} {
 		if !n.cfg.has(r.role) {
 			continue
@@ -193,6 +194,21 @@ func (n *Node) startScan(_ context.Context, f natsconfig.Fabric) error {
 		return err
 	}
 	n.add("scan", r.Run, r.Ready())
+	return nil
+}
+
+func (n *Node) startPush(ctx context.Context, f natsconfig.Fabric) error {
+	nc, err := n.connect(subjects.RolePush)
+	if err != nil {
+		return err
+	}
+	cfg := n.cfg.Push
+	cfg.Shards = f.Shards
+	r, err := push.New(ctx, nc, n.store, cfg, n.log.With("role", "push"), n.registry)
+	if err != nil {
+		return err
+	}
+	n.add("push", r.Run, r.Ready())
 	return nil
 }
 

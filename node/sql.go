@@ -14,6 +14,7 @@ import (
 	"github.com/weft-im/weft/ingest"
 	"github.com/weft-im/weft/media"
 	natsconfig "github.com/weft-im/weft/nats-config"
+	"github.com/weft-im/weft/push"
 	"github.com/weft-im/weft/storage/postgres"
 	"github.com/weft-im/weft/storage/sqlite"
 	"github.com/weft-im/weft/users"
@@ -26,6 +27,7 @@ type database interface {
 	history.Store
 	ingest.Store
 	media.Store
+	push.Store
 	// Claim makes it the database of a fabric, or refuses where it is another's.
 	Claim(ctx context.Context, fabricID string) error
 	Close() error

@@ -253,7 +253,7 @@ func TestEachRoleAlone(t *testing.T) {
 		if r != node.Edge && r != node.Users {
 			cfg.Keys = ""
 		}
-		if r == node.Users || r == node.Chats || r == node.History || r == node.Ingest || r == node.Media {
+		if r == node.Users || r == node.Chats || r == node.History || r == node.Ingest || r == node.Media || r == node.Push {
 			cfg.Postgres = url
 		}
 		if r == node.Scan {

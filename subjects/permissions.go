@@ -21,6 +21,7 @@ const (
 	RoleOTP      Role = "otp"    // sends one-time codes to phones
 	RoleMedia    Role = "media"  // keeps files
 	RoleScan     Role = "scan"   // looks whether files are harmful
+	RolePush     Role = "push"   // tells devices whose app is not there
 
 	RoleProvision Role = "provision" // makes the streams and buckets
 	RoleOperator  Role = "operator"  // people with the nats and weft commands
@@ -30,7 +31,7 @@ const (
 // Roles returns all roles.
 func Roles() []Role {
 	return []Role{
-		RoleEdge, RoleUsers, RoleChats, RoleHistory, RoleReceipts, RolePresence, RoleIngest, RoleOTP, RoleMedia, RoleScan,
+		RoleEdge, RoleUsers, RoleChats, RoleHistory, RoleReceipts, RolePresence, RoleIngest, RoleOTP, RoleMedia, RoleScan, RolePush,
 		RoleProvision, RoleOperator, RoleService,
 	}
 }
@@ -84,6 +85,7 @@ var work = map[Role]func(p *Permissions, shards int){
 	RoleOTP:       otpWork,
 	RoleMedia:     mediaWork,
 	RoleScan:      scanWork,
+	RolePush:      pushWork,
 	RoleProvision: provisionWork,
 	RoleService:   serviceWork,
 }
@@ -92,6 +94,7 @@ var work = map[Role]func(p *Permissions, shards int){
 // nothing that is live but typing, and what a user has read on another device.
 func edgeWork(p *Permissions, shards int) {
 	p.Pub = append(p.Pub, "msg.*.*.*", "rcpt.*.*.*.*", "grcpt.*.*.*", "live.*.*.typing", "live.u.*."+string(EventRead))
+	p.Pub = append(p.Pub, Acked("*"))
 	p.PubDeny = append(p.PubDeny, "msg.*.u.*", "rcpt.*.*.*."+string(AllMembers))
 	p.Sub = append(p.Sub, "live.>", "pres.*.*")
 	p.ask(edgeAsks...)
@@ -119,6 +122,7 @@ var edgeAsks = []Verb{
 	ChatsRemove, ChatsRole, ChatsInvite, ChatsInvites, ChatsUninvite, ChatsInvited, ChatsJoin, ChatsAccess, ChatsMemberships,
 	HistoryPage, HistoryMessage, HistorySince, HistoryAdmit, HistoryHide, HistoryStar, HistoryStarred, HistoryPins, HistorySearch,
 	MediaCreate, MediaFinish, MediaDrop, MediaGet, MediaClaim, MediaLink,
+	PushSet, PushRemove, PushKey,
 }
 
 func usersWork(p *Permissions, shards int) {
@@ -176,7 +180,7 @@ func presenceWork(p *Permissions, _ int) {
 // Ingest speaks for internal services, whom NATS has made sure of by the subject that they write to.
 func ingestWork(p *Permissions, shards int) {
 	p.serve(ServiceServices)
-	p.ask(ChatsOpen, ChatsFloors, HistorySettle, HistoryPage, HistoryAdmit, MediaClaim)
+	p.ask(ChatsOpen, ChatsFloors, HistorySettle, HistoryPage, HistoryAdmit, MediaClaim, PushNotify)
 	p.Pub = append(p.Pub, "msg.*.*.*", ServiceInboxFilter, ServicesChanged, Ping(ServiceServices))
 	p.PubDeny = append(p.PubDeny, "msg.*.u.*")
 	p.Sub = append(p.Sub, ServiceSends)
@@ -222,6 +226,21 @@ func scanWork(p *Permissions, shards int) {
 func otpWork(p *Permissions, _ int) {
 	p.Sub = append(p.Sub, SendOTP)
 	p.answer()
+}
+
+// Push reads the logs and the marks, hears what devices have acked, and keeps its own queue. It writes to no log.
+func pushWork(p *Permissions, shards int) {
+	p.serve(ServicePush)
+	p.ask(ChatsList, HistoryMessage)
+	p.Sub = append(p.Sub, Acked("*"), PushChanged)
+	p.Pub = append(p.Pub, PushChanged, PushFilter, "$JS.API.STREAM.INFO."+PushStream, "$JS.ACK."+PushStream+".>")
+	for _, verb := range []string{"CREATE", "INFO", "DELETE", "MSG.NEXT"} {
+		p.Pub = append(p.Pub, "$JS.API.CONSUMER."+verb+"."+PushStream+".>")
+	}
+	for shard := range shards {
+		p.read(MsgStream(shard), RcptStream(shard))
+		p.follow(MsgStream(shard))
+	}
 }
 
 // Provision makes and changes streams and buckets; it reads and writes what is fixed for the fabric, and no message.

@@ -14,7 +14,8 @@ const (
 	ServiceHistory  = "history"
 	ServiceMedia    = "media"
 	ServiceServices = "services" // the internal services
-	ServiceEdge     = "edge"     // each edge, asked by its id
+	ServicePush     = "push"
+	ServiceEdge     = "edge" // each edge, asked by its id
 )
 
 // Verb is the subject of one verb of one service, weft.<service>.<verb>.
@@ -89,6 +90,12 @@ var (
 	MediaClaim  = Verb{ServiceMedia, "claim"}
 	MediaLink   = Verb{ServiceMedia, "link"}
 	MediaScan   = Verb{ServiceMedia, "scan"} // answered by whoever scans files
+
+	PushSet    = Verb{ServicePush, "set"}
+	PushRemove = Verb{ServicePush, "remove"}
+	PushKey    = Verb{ServicePush, "key"}
+	PushNotify = Verb{ServicePush, "notify"}
+	PushTest   = Verb{ServicePush, "test"} // only operators may ask
 )
 
 // EdgeStatus, EdgeSessions and EdgeDrain are the verbs that operators ask of one edge, by its id.

@@ -42,3 +42,27 @@ func Metric(t testing.TB, from prometheus.Gatherer, name string) float64 {
 	t.Fatalf("no metric %s among %s", name, strings.Join(names, " "))
 	return 0
 }
+
+// MetricWith returns the value of a counter or gauge with this value of a label, summed over its other labels; 0 where
+// there is none.
+func MetricWith(t testing.TB, from prometheus.Gatherer, name, label, value string) float64 {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum float64
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() == label && l.GetValue() == value {
+					sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				}
+			}
+		}
+	}
+	return sum
+}

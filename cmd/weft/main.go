@@ -18,6 +18,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run some of the roles, or all, against a NATS server and a PostgreSQL that are there."`
 	Auth    authCmd    `cmd:"" help:"The fabric's keys, accounts and credentials on NATS."`
 	User    userCmd    `cmd:"" help:"Users: find them, end their sessions, delete them."`
+	Push    pushCmd    `cmd:"" help:"Notifications of devices whose app is not there."`
 	Service serviceCmd `cmd:"" help:"Internal services: programs that write to users over NATS."`
 	Edge    edgeCmd    `cmd:"" help:"Edges: which are there, who is connected where, drain one."`
 	Stream  streamCmd  `cmd:"" help:"The fabric's streams and buckets on NATS."`

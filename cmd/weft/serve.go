@@ -12,7 +12,7 @@ import (
 
 // serveCmd's flags are all that a process of several needs of its surroundings.
 type serveCmd struct {
-	Roles string `env:"WEFT_ROLES" help:"What this process does, some of edge, users, chats, history, presence, receipts, ingest and otp; all without it." placeholder:"ROLE,…"`
+	Roles string `env:"WEFT_ROLES" help:"What this process does, some of edge, users, chats, history, presence, receipts, ingest, otp and push; all without it." placeholder:"ROLE,…"`
 	NATS  string `name:"nats" env:"WEFT_NATS" help:"The NATS servers on which the fabric's processes meet, with JetStream." placeholder:"URL,…"`
 	CA    string `name:"tls-ca" env:"WEFT_NATS_CA" help:"Certificates that the NATS servers' TLS is checked by, where the system does not know them." placeholder:"FILE"`
 	Creds string `env:"WEFT_CREDS" help:"Credentials for NATS, of all roles; each role's own in --keys without it." placeholder:"FILE"`
@@ -29,6 +29,7 @@ type serveCmd struct {
 	doorFlags
 	signInFlags
 	mediaFlags
+	pushFlags
 	postgresFlags
 	limitFlags
 	logFlags
@@ -71,6 +72,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	c.media(&cfg)
 	if err := c.signIn(&cfg); err != nil {
+		return err
+	}
+	if err := c.push(&cfg); err != nil {
 		return err
 	}
 	n, err := node.Start(ctx, cfg)

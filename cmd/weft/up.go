@@ -23,6 +23,7 @@ type upCmd struct {
 	doorFlags
 	signInFlags
 	mediaFlags
+	pushFlags
 	postgresFlags
 	limitFlags
 	logFlags
@@ -57,6 +58,9 @@ func (c *upCmd) Run(ctx context.Context) error {
 	}
 	c.media(&cfg)
 	if err := c.signIn(&cfg); err != nil {
+		return err
+	}
+	if err := c.push(&cfg); err != nil {
 		return err
 	}
 	n, err := node.Start(ctx, cfg)

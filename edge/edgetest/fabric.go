@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ import (
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/oidc"
 	"github.com/weft-im/weft/presence"
+	"github.com/weft-im/weft/push"
 	"github.com/weft-im/weft/receipts"
 	"github.com/weft-im/weft/storage/enginetest"
 	"github.com/weft-im/weft/storage/storagetest"
@@ -47,6 +49,7 @@ type Config struct {
 
 	Receipts receipts.Config
 	Ingest   *ingest.Config // nil has no internal services
+	Push     *push.Config   // nil pushes nothing
 	OIDC     *oidc.Client   // an issuer that signs people in; nil has none
 	Media    media.Config
 	Blobs    func(*blob.Parts) (blob.Store, error) // where files stay; nil is NATS
@@ -58,6 +61,10 @@ type Fabric struct {
 	Store storagetest.Store // of the engine that enginetest says
 	cfg   Config
 	keys  *auth.Keys
+
+	Pushes   *prometheus.Registry // of the push role that was started last
+	StopPush func()
+
 	edges atomic.Int64
 	users atomic.Int64
 }
@@ -95,9 +102,40 @@ func Start(t testing.TB, cfg Config) *Fabric {
 	run(t, err, func(ctx context.Context) error { return md.Run(ctx) }, func() <-chan struct{} { return md.Ready() })
 	rc, err := receipts.New(f.NATS.ConnectAs(t, subjects.RoleReceipts), shards, cfg.Receipts, log, reg)
 	run(t, err, func(ctx context.Context) error { return rc.Run(ctx) }, func() <-chan struct{} { return rc.Ready() })
+	if cfg.Push != nil {
+		f.StartPush(t)
+	}
 	p, err := presence.New(f.NATS.ConnectAs(t, subjects.RolePresence), presence.Config{Lease: cfg.Lease}, log, reg)
 	run(t, err, func(ctx context.Context) error { return p.Run(ctx) }, nil)
 	return f
+}
+
+// StartPush starts a process of the push role, which StopPush ends, or the test.
+func (f *Fabric) StartPush(t testing.TB) {
+	t.Helper()
+	pc := *f.cfg.Push
+	pc.Shards = f.NATS.Fabric.Shards
+	reg := prometheus.NewRegistry()
+	role, err := push.New(t.Context(), f.NATS.ConnectAs(t, subjects.RolePush), f.Store, pc, weftest.Logger(t), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Pushes = reg
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- role.Run(ctx) }()
+	f.StopPush = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(f.StopPush)
+	select {
+	case <-role.Ready():
+	case <-time.After(20 * time.Second):
+		t.Fatal("the push role does not get ready")
+	}
 }
 
 // run runs a role until the test ends.

@@ -62,6 +62,21 @@ var tables = []table{
 			refresh_family, refresh_once, refresh_spent, refresh_attempt, refresh_expires FROM devices`,
 	},
 	{
+		name: "push_devices", flags: []int{6},
+		columns: []string{"device_id", "user_id", "kind", "address", "hash", "show", "mentions", "created_at"},
+		query:   `SELECT device_id, user_id, kind, address, hash, show, mentions, created_at FROM push_devices`,
+	},
+	{
+		name:    "push_positions",
+		columns: []string{"shard", "seq"},
+		query:   `SELECT shard, seq FROM push_positions`,
+	},
+	{
+		name:    "push_keys",
+		columns: []string{"name", "value"},
+		query:   `SELECT name, value FROM push_keys`,
+	},
+	{
 		name:    "codes",
 		columns: []string{"phone", "hash", "tries", "expires_at"},
 		query:   `SELECT phone, hash, tries, expires_at FROM codes`,

@@ -13,7 +13,7 @@ import (
 )
 
 // version is the newest one of migrations.
-const version = 7
+const version = 8
 
 const partitionOf1 = `CREATE TABLE messages_202611 PARTITION OF messages FOR VALUES FROM (202611) TO (202612)`
 
@@ -63,6 +63,9 @@ var dataOf = [version + 1]string{
 		INSERT INTO media_erasures (blob) VALUES ('gone');
 		INSERT INTO media_spent (user_id, day, bytes) VALUES ('ann', 20000, 7);
 		INSERT INTO media_keys (created_at, key) VALUES (9, 'k')`,
+	8: `INSERT INTO push_devices (device_id, user_id, kind, address, hash, show, mentions, created_at) VALUES ('d', 'ann', 'fcm', '{}', 'h', 'all', false, 9);
+		INSERT INTO push_positions (shard, seq) VALUES (0, 7);
+		INSERT INTO push_keys (name, value) VALUES ('vapid', 'k')`,
 }
 
 // database is an empty database with a connection to it.

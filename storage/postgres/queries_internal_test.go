@@ -53,6 +53,8 @@ INSERT INTO reactions (log, target, user_id, emoji, seq) SELECT n % 20000 + 1, n
 INSERT INTO pins (log, target, seq) SELECT n, n, n FROM generate_series(1, 20000) n;
 INSERT INTO stars (user_id, log, target, at) SELECT u(n % 2000), n, n, n FROM generate_series(1, 20000) n;
 INSERT INTO hidden (user_id, log, target) SELECT u(n % 2000), n, n FROM generate_series(1, 20000) n;
+INSERT INTO push_devices (device_id, user_id, kind, address, hash, show, mentions, created_at)
+	SELECT u(n), u(n), 'fcm', '{}', 'h' || n, 'all', false, n FROM generate_series(1, 20000) n;
 INSERT INTO erasures (shard, seq) SELECT 0, n FROM generate_series(1, 20000) n;
 INSERT INTO objects (sha256, blob, size, type, state, width, height, preview, thumb, thumb_size)
 	SELECT u(n), u(n), n, 'image/png', 'ready', 0, 0, '', u(n + 100000), 1 FROM generate_series(1, 20000) n;
@@ -112,6 +114,13 @@ var asked = map[string]string{
 	"queryKnownBlobs":   `us(1, 100)`,
 	"queryMayAdd":       `us(1, 100), u(8)`,
 	"queryCounts":       `u(100)`,
+
+	"queryPushTargets":   `us(1, 100)`,
+	"queryPushTarget":    `u(1)`,
+	"queryPushMembers":   `g(1), u(6000), u(6000), 50`,
+	"queryPushStandings": `us(1, 3), dms(1, 3), us(2, 4)`,
+	"queryPushNames":     `us(1, 100)`,
+	"queryPushBlockers":  `us(1, 100), u(8)`,
 }
 
 // inOrder are the queries whose order an index has: a sort would read all before it gives the first.

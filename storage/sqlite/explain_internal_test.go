@@ -14,7 +14,7 @@ import (
 
 // scanned are the tables that a statement may read from end to end: those that have a row a shard, or what waits for one
 // role that takes some of it, in its order.
-var scanned = []string{"archived", "indexed", "erasures", "outbox", "fabric", "media_erasures", "media_keys"}
+var scanned = []string{"archived", "indexed", "erasures", "outbox", "fabric", "media_erasures", "media_keys", "push_positions"}
 
 // inOrder are the statements whose order an index has: a sort would read all before it gives the first.
 var inOrder = []string{"queryBefore", "queryAfter", "queryStarred", "queryMembers", "queryFloors", "queryOutbox", "queryErasures"}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,7 +20,12 @@ func newestVersion(t *testing.T) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return int64(len(files)) // numbered from 1 without a gap
+	newest, _, _ := strings.Cut(filepath.Base(files[len(files)-1]), "_")
+	v, err := strconv.ParseInt(newest, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 // Every migration goes down and up again.
@@ -159,6 +165,11 @@ var dataOf = []string{
 		INSERT INTO media_erasures (blob) VALUES ('gone');
 		INSERT INTO media_spent (user_id, day, bytes) VALUES ('ann', 20000, 7);
 		INSERT INTO media_keys (created_at, key) VALUES (9, x'6b')`,
+	8: `INSERT INTO devices (id, user_id, name, platform, public_key, created_at, seen_at, refresh_family, refresh_once, refresh_attempt, refresh_expires)
+			VALUES ('d', 'ann', 'phone', 'test', '', 1, 2, x'01', x'02', '', 3);
+		INSERT INTO push_devices (device_id, user_id, kind, address, hash, show, mentions, created_at) VALUES ('d', 'ann', 'fcm', '{}', 'h', 'all', 0, 9);
+		INSERT INTO push_positions (shard, seq) VALUES (0, 7);
+		INSERT INTO push_keys (name, value) VALUES ('vapid', 'k')`,
 }
 
 // What was written with any earlier version is there with this one, and works.

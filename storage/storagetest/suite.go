@@ -14,6 +14,7 @@ import (
 	"github.com/weft-im/weft/history"
 	"github.com/weft-im/weft/ingest"
 	"github.com/weft-im/weft/media"
+	"github.com/weft-im/weft/push"
 	"github.com/weft-im/weft/users"
 )
 
@@ -24,6 +25,7 @@ type Store interface {
 	history.Store
 	ingest.Store
 	media.Store
+	push.Store
 }
 
 // Run runs the suite. open returns an empty store, which it closes when the test ends.
@@ -63,6 +65,10 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 		{"AddAndRemoveAtOnce", testAddAndRemoveAtOnce},
 		{"SpendMedia", testSpendMedia},
 		{"LinkKeys", testLinkKeys},
+		{"PushTargets", testPushTargets},
+		{"PushMembers", testPushMembers},
+		{"PushStandings", testPushStandings},
+		{"PushKept", testPushKept},
 		{"OpenDirect", testOpenDirect},
 		{"OpenDirectAtOnce", testOpenDirectAtOnce},
 		{"List", testList},
