@@ -1,7 +1,7 @@
 // Builds the page into a folder: deterministic, so that a committed build can be compared with its source byte by byte.
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -49,4 +49,21 @@ export async function bundle(out) {
     return assets[name];
   });
   await writeFile(join(out, "index.html"), html);
+
+  // What an installed app needs has names of its own: browsers ask for them by these.
+  await mkdir(join(out, "icons"));
+  const icons = (await readdir(join(root, "src/icons"))).sort();
+  for (const icon of icons) await copyFile(join(root, "src/icons", icon), join(out, "icons", icon));
+  await copyFile(join(root, "src/manifest.webmanifest"), join(out, "manifest.webmanifest"));
+  const files = [...Object.values(assets).sort(), "/manifest.webmanifest", ...icons.map((icon) => `/icons/${icon}`)];
+  await build({
+    ...common,
+    entryPoints: { sw: "src/sw/worker.ts" },
+    outdir: out,
+    format: "iife",
+    target: ["es2022"],
+    minify: true,
+    legalComments: "none",
+    define: { __FILES__: JSON.stringify(files) },
+  });
 }

@@ -6,6 +6,8 @@ import { Actions } from "./actions";
 import { emptyChat, marksOf } from "./chat";
 import { ChatList } from "./chatlist";
 import { Drafts } from "./drafts";
+import { forgetChats, keepChats } from "../push/kept";
+import { forget, Push } from "../push/push";
 import { Outbox } from "./outgoing";
 import { StoredPending } from "./pending";
 import { Members } from "./members";
@@ -32,6 +34,7 @@ export class Session {
   readonly people: People;
   readonly pictures: Pictures;
   readonly actions: Actions;
+  readonly push: Push;
   /** Oneself as others see one; it changes with one's profile. */
   readonly self: ReturnType<typeof signal<User>>;
   /** What stands beside or in place of the chats: a list, a form. */
@@ -71,6 +74,7 @@ export class Session {
       thread: (channel) => this.thread(channel), message: (m) => this.message(m),
     });
     this.outbox = new Outbox(this.client, this.me.id, (m) => this.message(m), sessionStorage);
+    this.push = new Push(this, auth, url);
   }
 
   start(): void {
@@ -94,13 +98,16 @@ export class Session {
         untracked(() => this.show(channel));
       }),
     );
+    this.undo.push(keepChats(this));
     client.connect();
     this.outbox.restore();
+    this.push.start();
     void this.loadSelf();
   }
 
   stop(): void {
     this.typing.stopped();
+    this.push.stop();
     for (const undo of this.undo.splice(0)) undo();
     this.route.close();
     this.client.close();
@@ -111,6 +118,8 @@ export class Session {
   forget(): void {
     this.drafts.clear();
     this.outbox.clear();
+    forgetChats();
+    void forget();
   }
 
   async signOut(): Promise<void> {

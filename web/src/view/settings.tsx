@@ -5,6 +5,7 @@ import { personLink } from "../store/route";
 import { useSession } from "./context";
 import { CopyButton } from "./copy";
 import { Dialog, Panel } from "./dialog";
+import { NotificationSettings } from "./notifications";
 import { Picture } from "./picture";
 import { ServiceBadge } from "./service";
 import { Choice, TextField } from "./textfield";
@@ -46,6 +47,7 @@ export function Settings({ close }: { close: () => void }) {
               options={[["true", "Yes, and I see theirs"], ["false", "No, and I do not see theirs"]]}
               save={(v) => change({ privacy: { read_receipts: v === "true" } })} />
           </section>
+          <NotificationSettings push={session.push} />
           <Blocked />
           <Devices />
           <Account me={self} />

@@ -8,6 +8,7 @@ import { Forward } from "./forward";
 import { InfoPanel } from "./info";
 import { JoinPage } from "./join";
 import { preview } from "./kinds";
+import { AskForNotifications } from "./notifications";
 import { Settings } from "./settings";
 import { Sidebar } from "./sidebar";
 import { Starred } from "./starred";
@@ -19,6 +20,7 @@ export function Shell({ session }: { session: Session }) {
   const panel = session.panel.value;
   const close = () => (session.panel.value = "");
   const unread = session.chats.unread.value;
+  session.push.preview = (m) => preview(m, session.people);
   useEffect(() => {
     document.title = unread > 0 ? `(${unread}) Weft` : "Weft";
     return () => void (document.title = "Weft");
@@ -34,6 +36,7 @@ export function Shell({ session }: { session: Session }) {
         {panel === "settings" && <Settings close={close} />}
         {session.actions.forwarding.value && <Forward message={session.actions.forwarding.value} />}
         <p class="notice" role="alert" data-testid="notice">{session.actions.notice.value}</p>
+        <AskForNotifications push={session.push} />
         <Announcer />
       </div>
     </SessionProvider>
