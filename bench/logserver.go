@@ -37,6 +37,7 @@ type logReady struct {
 type logOrder struct {
 	Messages int     `json:"messages"`
 	Rate     float64 `json:"rate,omitempty"`
+	Ack      bool    `json:"ack,omitempty"` // whoever gets a message acks it at once, by a device that has the id of its user
 }
 
 // logDone answers an order.
@@ -101,6 +102,7 @@ type fill struct {
 	next     int // channels take turns
 	words    *rand.Rand
 	buffer   []byte
+	acks     []byte
 }
 
 func newFill(js jetstream.JetStream, cfg LogConfig) *fill {
@@ -123,9 +125,17 @@ func (f *fill) send(ctx context.Context, order logOrder) error {
 			due = min(due, int(time.Since(begun).Seconds()*order.Rate))
 		}
 		for ; sent < due; sent++ {
-			if err := f.one(); err != nil {
+			if err := f.one(order.Ack); err != nil {
 				return fmt.Errorf("bench: write message %d: %w", sent, err)
 			}
+			if len(f.acks) > maxTold {
+				if err := f.tell(); err != nil {
+					return err
+				}
+			}
+		}
+		if err := f.tell(); err != nil {
+			return err
 		}
 		if order.Rate > 0 {
 			if err := sleep(ctx, fillTick); err != nil {
@@ -144,14 +154,32 @@ func (f *fill) send(ctx context.Context, order logOrder) error {
 	return nil
 }
 
+// maxTold is about how many bytes of acks are told at once.
+const maxTold = 64 << 10
+
+// tell tells what was acked, as edges do.
+func (f *fill) tell() error {
+	if len(f.acks) == 0 {
+		return nil
+	}
+	if err := f.js.Conn().Publish(subjects.Acked("bench"), f.acks); err != nil {
+		return fmt.Errorf("bench: tell acks: %w", err)
+	}
+	f.acks = nil
+	return nil
+}
+
 // one sends the next message, as an edge writes it.
-func (f *fill) one() error {
+func (f *fill) one(ack bool) error {
 	c := f.channels[f.next%len(f.channels)]
-	from, _, ok := c.Users()
+	from, to, ok := c.Users()
 	if !ok {
 		return errors.New("a channel of no two users")
 	}
 	f.next++
+	if ack { // the log is this fill's alone: its seqs are known
+		f.acks = fmt.Appendf(f.acks, "%s %s %s %d 0\n", c, to, to, f.next)
+	}
 	cid := fabric.NewCID()
 	f.buffer = appendWords(f.buffer[:0], f.words, f.body)
 	m := nats.NewMsg(subjects.Log(c, 0))

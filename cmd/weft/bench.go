@@ -21,6 +21,7 @@ type benchCmd struct {
 	Media     benchMediaCmd   `cmd:"" help:"Files go up and come down; starts a server of its own."`
 	History   benchHistoryCmd `cmd:"" help:"Pages of a long past; starts a server of its own."`
 	Archive   benchArchiveCmd `cmd:"" help:"The history role archives a log; needs no server."`
+	Push      benchPushCmd    `cmd:"" help:"The push role looks who is owed what, and sends it; needs no server."`
 	LogServer benchLogCmd     `cmd:"" hidden:""`
 }
 
@@ -218,4 +219,22 @@ func (c *benchOutput) tell(report *bench.Report, err error) error {
 		err = errors.New("the run failed: what it measured is worth nothing")
 	}
 	return err
+}
+
+type benchPushCmd struct {
+	benchOutput
+	Dir      string        `help:"Folder for the log and SQLite; a temporary one by default." placeholder:"DIR"`
+	Channels int           `default:"50000" help:"Direct chats; everybody in them has a device that can be pushed to."`
+	Body     int           `default:"100" help:"Bytes of a body."`
+	Rate     float64       `default:"24000" help:"Messages a second that are written and acked in time, so that nobody is owed a push."`
+	Duration time.Duration `default:"20s" help:"For how long."`
+	Pushes   int           `default:"50000" help:"Pushes that are sent afterwards, to a push service in this process."`
+}
+
+// Run runs the mode.
+func (c *benchPushCmd) Run(ctx context.Context) error {
+	report, err := bench.Push(ctx, bench.PushConfig{
+		Dir: c.Dir, Channels: c.Channels, Body: c.Body, Rate: c.Rate, Duration: c.Duration, Pushes: c.Pushes, Note: note,
+	})
+	return c.tell(report, err)
 }
