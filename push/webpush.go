@@ -69,7 +69,7 @@ func fromBase64(text string) ([]byte, error) {
 
 // encrypt encrypts data for a subscription with a key pair that is used once (RFC 8291, 3.3 and 3.4), as one record of
 // aes128gcm. It costs the two multiplications on the curve, of which the standard library's are the quickest there are:
-// docs/adr/0013 has figures.
+// docs/adr/0014 has figures.
 func (s subscription) encrypt(data []byte, salt [16]byte, once *ecdh.PrivateKey) ([]byte, error) {
 	shared, err := once.ECDH(s.public)
 	if err != nil {
