@@ -12,7 +12,7 @@ import (
 )
 
 // documents are those whose command lines are run.
-var documents = []string{"../../docs/operating.md", "../../docs/nats.md", "../../docs/cluster.md"}
+var documents = []string{"../../docs/operating.md", "../../docs/nats.md", "../../docs/cluster.md", "../../docs/push.md"}
 
 // line is a command of a document's.
 type line struct {
@@ -113,7 +113,7 @@ func TestFlagsAreDocumented(t *testing.T) {
 			t.Fatal(err)
 		}
 		for s := bufio.NewScanner(strings.NewReader(out)); s.Scan(); {
-			m := regexp.MustCompile(`^\s+--(\[no-\])?([a-z-]+)`).FindStringSubmatch(s.Text())
+			m := regexp.MustCompile(`^\s+--(\[no-\])?([a-z0-9-]+)`).FindStringSubmatch(s.Text())
 			if m != nil && m[2] != "help" && !regexp.MustCompile("--(no-)?"+m[2]+`\b`).Match(data) {
 				t.Errorf("weft %s --%s is not in operating.md", command, m[2])
 			}

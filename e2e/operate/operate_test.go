@@ -1,6 +1,7 @@
 package operate_test
 
 import (
+	"bytes"
 	"net/http"
 	"os"
 	"reflect"
@@ -116,6 +117,21 @@ func (w *world) checks(outer *testing.T) map[string]check {
 				t.Errorf("the picture: %d bytes, %v", len(data), err)
 			}
 		}},
+
+		`nats object ls MEDIA_0`: out(`<sent file>`),
+		`nats object get MEDIA_0 <sent file> --output <file> --force`: {after: func(t *testing.T) {
+			t.Helper()
+			if data, err := os.ReadFile(w.values["file"]); err != nil || !bytes.Equal(data, w.sent) {
+				t.Errorf("the file: %d bytes, want %d, %v", len(data), len(w.sent), err)
+			}
+		}},
+		`nats stream subjects OBJ_MEDIA_0 '$O.MEDIA_0.C.<sent file>.*'`: out(`C\.<sent file>\.0`, `C\.<sent file>\.1`),
+		`nats kv ls UPLOADS`: out(`<user>\.<upload>`),
+
+		// push
+		`nats --context <service> req 'svc.<service>.send.u.<user>' '{"cid":"<another uuid>","kind":"notify","body":{"title":"Your parcel","body":"is at your neighbour’s","link":"/parcels/7"}}'`: out(`"accepted":true`),
+		`nats stream info PUSH`: out(`Messages: \d`, `push\.`),
+		`nats consumer ls PUSH`: out(`webpush-`),
 
 		// backup and restore
 		`nats backup account <backup> --force`: {

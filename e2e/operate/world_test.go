@@ -6,11 +6,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -140,6 +142,7 @@ type world struct {
 	up           *weftest.Process
 	values       map[string]string // what stands for the placeholders
 	picture      []byte
+	sent         []byte // a file
 
 	ann, bob, cem client.Grant
 	annHere       *client.Session
@@ -187,14 +190,16 @@ func start(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	file, upload := w.files(t)
 	w.goAway(t)
 	low, high, _ := strings.Cut(string(chat), ".")
 	w.values = map[string]string{
 		"server": w.server, "keys": filepath.Join(w.data, "keys"), "you": "otto",
 		"user": string(w.ann.User.ID), "phone": w.ann.User.Phone, "away": string(w.cem.User.ID), "low": low, "high": high,
 		"group": string(g.ID), "picture": picture, "file": filepath.Join(w.dir, "picture.png"),
-		"edge": w.edge(t), "new uuid": fabric.NewCID(), "service": "orders",
+		"edge": w.edge(t), "new uuid": fabric.NewCID(), "another uuid": fabric.NewCID(), "service": "orders",
 		"backup": filepath.Join(w.dir, "backup"), "backup of one": filepath.Join(w.dir, "one"),
+		"sent file": file, "upload": upload,
 	}
 	w.addService(t)
 	w.refuse(t)
@@ -203,6 +208,26 @@ func start(t *testing.T) *world {
 		return err == nil && len(receipts) > 0
 	})
 	return w
+}
+
+// files has ann send bob a file of two parts, and begin with another one.
+func (w *world) files(t *testing.T) (file, upload string) {
+	t.Helper()
+	w.sent = bytes.Repeat([]byte("warp and weft. "), 50_000)
+	account := w.annHere.Account()
+	m, err := account.Upload(t.Context(), client.Upload{To: string(w.bob.User.ID), Name: "cloth.txt", Type: "text/plain", Size: int64(len(w.sent)), Body: bytes.NewReader(w.sent)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	_, err = account.Upload(ctx, client.Upload{
+		To: string(w.bob.User.ID), Name: "more.txt", Type: "text/plain", Size: int64(len(w.sent)), Body: bytes.NewReader(w.sent),
+		Begun: func(at string) { upload = path.Base(at); stop() },
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("an upload that was broken off: %v", err)
+	}
+	return string(m.ID), upload
 }
 
 // goAway has cem come and go, be signed out on a second device, and get a code wrong.
