@@ -29,7 +29,7 @@ var headers = map[string]string{
 	"Referrer-Policy":              "no-referrer",
 	"Cross-Origin-Opener-Policy":   "same-origin",
 	"Cross-Origin-Resource-Policy": "same-origin",
-	"Permissions-Policy":           "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+	"Permissions-Policy":           "camera=(), microphone=(self), geolocation=(), payment=(), usb=()",
 	// An answer of the API that a browser is made to show as a page does nothing.
 	"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 }
@@ -40,7 +40,7 @@ const hsts = "max-age=31536000"
 // What pages of other origins may ask, where they are allowed to (the Fetch standard's CORS).
 const (
 	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
-	corsHeaders = "Authorization, Content-Type, If-None-Match"
+	corsHeaders = "Authorization, Content-Type, If-None-Match, If-Range, Range, Tus-Resumable, Upload-Checksum, Upload-Length, Upload-Metadata, Upload-Offset"
 	corsMaxAge  = "7200"
 )
 
@@ -80,7 +80,7 @@ func (d *Door) Handler(next http.Handler) http.Handler {
 				return
 			case allowed:
 				h.Set("Access-Control-Allow-Origin", origin)
-				h.Set("Access-Control-Expose-Headers", "ETag, Retry-After")
+				h.Set("Access-Control-Expose-Headers", "Accept-Ranges, Content-Range, ETag, Location, Retry-After, Tus-Resumable, Upload-Expires, Upload-Length, Upload-Offset, Weft-Media")
 				h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 			}
 			if allowed && r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {

@@ -86,6 +86,16 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 		if tc.status == 204 && (!strings.Contains(h.Get("Access-Control-Allow-Methods"), tc.ask) || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization")) {
 			t.Errorf("%s: the preflight is answered with %v", about, h)
 		}
+		for _, header := range []string{"Tus-Resumable", "Upload-Length", "Upload-Metadata", "Upload-Offset", "Range"} { // files, too
+			if tc.status == 204 && !strings.Contains(h.Get("Access-Control-Allow-Headers"), header) {
+				t.Errorf("%s: the preflight does not allow %s", about, header)
+			}
+		}
+		for _, header := range []string{"Location", "Upload-Offset", "Content-Range"} {
+			if tc.reads && !strings.Contains(h.Get("Access-Control-Expose-Headers"), header) {
+				t.Errorf("%s: %s may not be read: %v", about, header, h)
+			}
+		}
 		if tc.status == 403 {
 			refused++
 		}

@@ -25,7 +25,6 @@ import (
 	"github.com/weft-im/weft/scan"
 	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/users"
-	"github.com/weft-im/weft/web"
 )
 
 // startRoles makes the process's roles, each on a connection of its own, in the order in which they need one another.
@@ -241,11 +240,15 @@ func (n *Node) startEdge(ctx context.Context, f natsconfig.Fabric) error {
 	if err := n.trust(ctx, nc, "edge", func(c auth.Clients) error { verifier.Trust(c); return nil }); err != nil {
 		return err
 	}
+	page, err := n.page()
+	if err != nil {
+		return err
+	}
 	n.edge, err = edge.New(ctx, nc, verifier, n.door.Addr().String(), edge.Config{
 		// New with every start: what an earlier process left in the buckets is not this one's.
 		ID:       "e" + strconv.FormatInt(fabric.Millis(time.Now()), 36) + strings.ToLower(rand.Text()[:5]),
 		FabricID: f.ID, Shards: f.Shards, Lease: natsconfig.EdgeLease, RevokedFor: natsconfig.RevokedFor,
-		Limits: limits, Web: web.Handler(), StayDrained: n.cfg.StayDrained, Bulk: bulk,
+		Limits: limits, Web: page, StayDrained: n.cfg.StayDrained, Bulk: bulk,
 	}, n.log.With("role", "edge"), n.registry)
 	if err != nil {
 		return err

@@ -26,12 +26,13 @@ var dist embed.FS
 
 // policy lets the page run its own files only, and talk to the server that it came from (host) and to nobody else: a
 // script that got in has no way out. It names the server's WebSockets because browsers differ on whether 'self' covers them.
-func policy(host string) string {
+// Pictures and players may also show what the page has made of a file that is here, and files at the origins in elsewhere.
+func policy(host, elsewhere string) string {
 	sockets := ""
 	if len(host) <= maxHost && isHost.MatchString(host) {
 		sockets = " ws://" + host + " wss://" + host
 	}
-	return "default-src 'self'; connect-src 'self'" + sockets + "; img-src 'self' data: blob:; " +
+	return "default-src 'self'; connect-src 'self'" + sockets + "; img-src 'self' data: blob:" + elsewhere + "; media-src 'self' blob:" + elsewhere + "; " +
 		"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 }
 
@@ -59,20 +60,28 @@ type file struct {
 }
 
 // Handler serves the built page. A path without an extension is a place in the page and gets index.html; any other that
-// is no file is 404.
-func Handler() http.Handler {
-	files, err := load(dist)
+// is no file is 404. Who loads a file that somebody has sent may be led on to the origins that files names, as
+// https://host: the page shows what comes from there.
+func Handler(files ...string) http.Handler {
+	built, err := load(dist)
 	if err != nil {
 		panic(err) // what is embedded can always be read
 	}
-	return files
+	h := handler{files: built}
+	for _, origin := range files {
+		h.elsewhere += " " + origin
+	}
+	return h
 }
 
-type handler map[string]file
+type handler struct {
+	files     map[string]file
+	elsewhere string // of the policy
+}
 
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	header.Set("Content-Security-Policy", policy(r.Host))
+	header.Set("Content-Security-Policy", policy(r.Host, h.elsewhere))
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
@@ -82,13 +91,13 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
-	f, ok := h[name]
+	f, ok := h.files[name]
 	if !ok {
 		if path.Ext(name) != "" {
 			http.NotFound(w, r)
 			return
 		}
-		f = h["index.html"]
+		f = h.files["index.html"]
 	}
 	header.Set("Content-Type", f.contentType)
 	header.Set("Cache-Control", f.cache)
@@ -97,12 +106,12 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // load reads the built files. Those in assets have their content's hash in their names, so they never change.
-func load(dist fs.FS) (handler, error) {
+func load(dist fs.FS) (map[string]file, error) {
 	root, err := fs.Sub(dist, "dist")
 	if err != nil {
 		return nil, err
 	}
-	files := make(handler)
+	files := make(map[string]file)
 	err = fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err

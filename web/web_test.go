@@ -142,3 +142,21 @@ func TestThePolicyNamesThisServerOnly(t *testing.T) {
 		}
 	}
 }
+
+// Files that are elsewhere are shown by pictures and players, and by nothing else.
+func TestFilesFromElsewhere(t *testing.T) {
+	w := httptest.NewRecorder()
+	web.Handler("https://files.example.org").ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	csp := w.Header().Get("Content-Security-Policy")
+	for _, want := range []string{"img-src 'self' data: blob: https://files.example.org;", "media-src 'self' blob: https://files.example.org;"} {
+		if !strings.Contains(csp, want) {
+			t.Errorf("policy %q lacks %q", csp, want)
+		}
+	}
+	if n := strings.Count(csp, "files.example.org"); n != 2 {
+		t.Errorf("policy %q names it %d times", csp, n)
+	}
+	if csp := get(t, "GET", "/", nil).header.Get("Content-Security-Policy"); !strings.Contains(csp, "img-src 'self' data: blob:; media-src 'self' blob:;") {
+		t.Errorf("without it: %q", csp)
+	}
+}

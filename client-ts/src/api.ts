@@ -1,7 +1,7 @@
 // The HTTP calls beside the WebSocket.
 import type { Auth } from "./auth.js";
 import { WeftError } from "./errors.js";
-import { call } from "./http.js";
+import { authorized } from "./http.js";
 import type {
   Channel, Device, Group, GroupMember, GroupSettings, Invite, Invited, Me, Message, NotAdded, Prefs, Privacy, Role, SearchHit, User,
 } from "./types.js";
@@ -172,16 +172,8 @@ export class Api {
     return this.call("GET", `/v1/search${query({ q, ...more })}`);
   }
 
-  private async call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const token = await this.auth.accessToken();
-    try {
-      return await call<T>(this.auth.fetch, this.url, method, path, { token, body });
-    } catch (err) {
-      // Clocks differ, and keys are changed: a token that is refused is renewed once.
-      if (!(err instanceof WeftError) || err.code !== "unauthenticated") throw err;
-      const renewed = await this.auth.accessToken({ refused: token });
-      return call<T>(this.auth.fetch, this.url, method, path, { token: renewed, body });
-    }
+  private call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return authorized<T>(this.auth, this.url, method, path, body);
   }
 }
 

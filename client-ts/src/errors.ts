@@ -2,7 +2,7 @@
  * An error with a stable code. Those of the server are `bad_request`, `unauthenticated`, `forbidden`, `not_found`,
  * `conflict`, `too_large`, `rate_limited`, `unavailable` and `internal`. Of this side come `unavailable` (no answer in
  * time, or no way to reach the server), `unauthenticated` (signed out), `too_large` and `closed` (the client was closed;
- * what was to be sent may have been stored all the same).
+ * what was to be sent may have been stored all the same; an upload was ended).
  */
 export class WeftError extends Error {
   override readonly name = "WeftError";

@@ -1,4 +1,5 @@
 // One HTTP call with JSON both ways; errors are RFC 9457 problems with a `code`.
+import type { Auth } from "./auth.js";
 import { WeftError } from "./errors.js";
 
 export type Fetch = typeof fetch;
@@ -38,9 +39,22 @@ export async function call<T>(
   return body as T;
 }
 
-function problem(status: number, body: unknown): WeftError {
+/** The error that an answer is; body is its JSON, where it has some. */
+export function problem(status: number, body: unknown): WeftError {
   const { code, detail, title } = (body ?? {}) as { code?: string; detail?: string; title?: string };
   return new WeftError(code ?? codeOf(status), detail ?? title ?? `status ${status}`, status);
+}
+
+/** A call of who is signed in. Clocks differ, and keys are changed: a token that is refused is renewed once. */
+export async function authorized<T>(auth: Auth, base: string, method: string, path: string, body?: unknown): Promise<T> {
+  const token = await auth.accessToken();
+  try {
+    return await call<T>(auth.fetch, base, method, path, { token, body });
+  } catch (err) {
+    if (!(err instanceof WeftError) || err.code !== "unauthenticated") throw err;
+    const renewed = await auth.accessToken({ refused: token });
+    return call<T>(auth.fetch, base, method, path, { token: renewed, body });
+  }
 }
 
 // codeOf is for answers that are none of Weft's: a proxy's.

@@ -5,6 +5,7 @@ export { Client, type Events } from "./client.js";
 export { changed, isChange, targetOf } from "./changes.js";
 export { type DeviceKey, type DeviceKeys, IndexedDBKeys, WebCryptoKey } from "./devicekey.js";
 export { WeftError } from "./errors.js";
+export { Media, mediaBody } from "./media.js";
 export { userNkey } from "./nkey.js";
 export { type Ended, LocalStorageTokens, MemoryTokens, type TokenStorage } from "./tokens.js";
 export {
@@ -21,6 +22,9 @@ export {
   type Invite,
   type Invited,
   type Me,
+  type MediaBody,
+  type MediaFile,
+  type MediaLink,
   type Message,
   type Methods,
   type NotAdded,
@@ -37,3 +41,4 @@ export {
   type Sent,
   type User,
 } from "./types.js";
+export { type Upload, type UploadOptions, type UploadState } from "./upload.js";

@@ -137,6 +137,30 @@ export type ChannelChange = {
   [k: string]: unknown;
 };
 
+/** What is known of a file. */
+export type MediaFile = {
+  media: string;
+  /** `checking`: a scanner looks at it, nobody loads it yet; `condemned`: nobody ever will. */
+  state: "ready" | "checking" | "condemned" | (string & {});
+  name: string;
+  /** By its bytes. */
+  type: string;
+  size: number;
+  sha256: string;
+  /** Of a picture, in pixels as it is to be looked at. */
+  width?: number;
+  height?: number;
+  /** A BlurHash. */
+  preview?: string;
+  thumbnail?: boolean;
+};
+
+/** The body of a message of kind `media`. What else clients put there is theirs. */
+export type MediaBody = Omit<MediaFile, "state" | "sha256"> & { caption?: string; [name: string]: unknown };
+
+/** Addresses that need no header, good until `expires_at`. */
+export type MediaLink = { url: string; thumbnail: string; expires_at: number };
+
 /** A message that waits to be stored. */
 export type Pending = {
   to: string;

@@ -22,7 +22,7 @@ import (
 const patience = 30 * time.Second
 
 // startBrowser starts a browser that ends with the test.
-func startBrowser(t *testing.T) context.Context {
+func startBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "google-chrome", "chromium-browser"} {
@@ -34,8 +34,8 @@ func startBrowser(t *testing.T) context.Context {
 	if path == "" {
 		t.Fatal("these tests need Chromium: `go tool task needs` installs it on Debian")
 	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true))...)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true)), more...)...)
 	t.Cleanup(cancel)
 	browser, stop := chromedp.NewContext(ctx)
 	t.Cleanup(stop)

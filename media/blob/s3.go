@@ -36,13 +36,9 @@ var _ Store = (*S3)(nil)
 // ?region=. Who one is stands where AWS's own programs look: the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY),
 // ~/.aws/credentials, or what the machine is. The bucket must be there.
 func OpenS3(ctx context.Context, at string, parts *Parts) (*S3, error) {
-	u, err := url.Parse(at)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil {
-		return nil, errors.New("want https://host/bucket, without a key in it")
-	}
-	bucket, prefix, _ := strings.Cut(strings.Trim(u.Path, "/"), "/")
-	if bucket == "" {
-		return nil, errors.New("want https://host/bucket: the bucket is missing")
+	u, bucket, prefix, err := parseS3(at)
+	if err != nil {
+		return nil, err
 	}
 	if prefix != "" {
 		prefix += "/"
@@ -65,6 +61,18 @@ func OpenS3(ctx context.Context, at string, parts *Parts) (*S3, error) {
 		return nil, fmt.Errorf("there is no S3 bucket %s at %s", bucket, u.Host)
 	}
 	return s, nil
+}
+
+func parseS3(at string) (u *url.URL, bucket, prefix string, err error) {
+	u, err = url.Parse(at)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil {
+		return nil, "", "", errors.New("want https://host/bucket, without a key in it")
+	}
+	bucket, prefix, _ = strings.Cut(strings.Trim(u.Path, "/"), "/")
+	if bucket == "" {
+		return nil, "", "", errors.New("want https://host/bucket: the bucket is missing")
+	}
+	return u, bucket, prefix, nil
 }
 
 func (s *S3) name(id fabric.MediaID) string { return s.prefix + string(id) }

@@ -14,7 +14,11 @@ export const common = {
   format: "esm",
   jsx: "automatic",
   jsxImportSource: "preact",
-  alias: { "@weft/client": join(root, "../client-ts/src/index.ts") },
+  alias: {
+    "@weft/client": join(root, "../client-ts/src/index.ts"),
+    // The SDK's only dependency, from here: its own folder may have none installed.
+    "tus-js-client": join(root, "node_modules/tus-js-client/lib.esm/browser/index.js"),
+  },
   logLevel: "warning",
 };
 

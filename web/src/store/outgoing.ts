@@ -37,8 +37,8 @@ export class Outbox {
     for (const out of this.pending.value) if (!out.failed) void this.post(out);
   }
 
-  send(channel: string, kind: string, body: unknown): void {
-    const out: Outgoing = { cid: crypto.randomUUID(), channel, kind, body, at: Date.now() };
+  send(channel: string, kind: string, body: unknown, cid: string = crypto.randomUUID()): void {
+    const out: Outgoing = { cid, channel, kind, body, at: Date.now() };
     this.set([...this.pending.value, out]);
     void this.post(out);
   }

@@ -1,7 +1,7 @@
 // A signed-in user in this tab: the connection, and all state that it keeps in step. Views read signals and call methods;
 // only this file hands events to the state they change.
 import { batch, computed, effect, signal, untracked } from "@preact/signals";
-import { Api, type Auth, type ChannelChange, Client, type ConnectionState, directChannel, isChange, type Message, peerOf, type User } from "@weft/client";
+import { Api, type Auth, type ChannelChange, Client, type ConnectionState, directChannel, isChange, Media, type Message, peerOf, type User } from "@weft/client";
 import { Actions } from "./actions";
 import { emptyChat, marksOf } from "./chat";
 import { ChatList } from "./chatlist";
@@ -10,6 +10,7 @@ import { forgetChats, keepChats } from "../push/kept";
 import { forget, Push } from "../push/push";
 import { Outbox } from "./outgoing";
 import { StoredPending } from "./pending";
+import { MediaLinks } from "./medialinks";
 import { Members } from "./members";
 import { People } from "./people";
 import { Pictures } from "./pictures";
@@ -18,6 +19,8 @@ import { Route } from "./route";
 import { split } from "./split";
 import { Thread } from "./thread";
 import { Typing } from "./typing";
+import { Uploads } from "./uploads";
+import { StoredUploads } from "./uploadstore";
 import { visible } from "./visible";
 
 /** How many conversations are held beside the open one, so that going back to one is instant. */
@@ -35,6 +38,12 @@ export class Session {
   readonly pictures: Pictures;
   readonly actions: Actions;
   readonly push: Push;
+  readonly uploads: Uploads;
+  readonly links: MediaLinks;
+  /** Files that were chosen, and are not on their way yet. */
+  readonly attaching = signal<{ readonly channel: string; readonly files: readonly File[] } | null>(null);
+  /** The message whose picture is shown large. */
+  readonly gallery = signal<Message | null>(null);
   /** Oneself as others see one; it changes with one's profile. */
   readonly self: ReturnType<typeof signal<User>>;
   /** What stands beside or in place of the chats: a list, a form. */
@@ -75,6 +84,9 @@ export class Session {
     });
     this.outbox = new Outbox(this.client, this.me.id, (m) => this.message(m), sessionStorage);
     this.push = new Push(this, auth, url);
+    const media = new Media(auth, url);
+    this.links = new MediaLinks(media);
+    this.uploads = new Uploads(media, new StoredUploads(), me.id, (channel, body, cid) => this.outbox.send(channel, "media", body, cid));
   }
 
   start(): void {
@@ -102,6 +114,7 @@ export class Session {
     client.connect();
     this.outbox.restore();
     this.push.start();
+    void this.uploads.restore();
     void this.loadSelf();
   }
 
@@ -112,6 +125,8 @@ export class Session {
     this.route.close();
     this.client.close();
     this.pictures.stop();
+    this.links.stop();
+    this.uploads.stop();
   }
 
   /** Leaves nothing that was written behind: who comes next may be somebody else. */
@@ -120,6 +135,7 @@ export class Session {
     this.outbox.clear();
     forgetChats();
     void forget();
+    void this.uploads.clear();
   }
 
   async signOut(): Promise<void> {
@@ -191,6 +207,12 @@ export class Session {
   sendText(channel: string, text: string, more: { reply_to?: number; mentions?: string[] } = {}): void {
     this.typing.stopped();
     for (const part of split(text)) this.outbox.send(channel, "text", { text: part, ...more });
+  }
+
+  /** Takes files to be sent, once their captions are written. */
+  attach(channel: string, files: readonly File[]): void {
+    const before = this.attaching.value?.channel === channel ? this.attaching.value.files : [];
+    if (files.length > 0) this.attaching.value = { channel, files: [...before, ...files] };
   }
 
   /** Sends a message to another chat as it is. */
@@ -303,6 +325,8 @@ export class Session {
     this.announced.value = null;
     this.actions.writing.value = null;
     this.panel.value = "";
+    this.attaching.value = null;
+    this.gallery.value = null;
     this.typing.stopped();
     void this.watched.watch(channel ? peerOf(channel, this.me.id) : undefined);
     if (!channel) return;

@@ -21,7 +21,7 @@ interface Props {
 }
 
 export function Bubble({ message, state, first, chat, show }: Props) {
-  const { people, me } = useSession();
+  const { people, me, gallery } = useSession();
   const system = systemText(message, people);
   if (system !== null) {
     return <li class="message system" data-testid="system-message" data-seq={message.seq}><span dir="auto">{system}</span></li>;
@@ -41,7 +41,7 @@ export function Bubble({ message, state, first, chat, show }: Props) {
         )}
         {message.body?.forwarded && <span class="forwarded">Forwarded</span>}
         {message.body?.reply_to > 0 && <Quote channel={chat.id} seq={message.body.reply_to} />}
-        <MessageBody message={message} people={people} />
+        <MessageBody message={message} people={people} open={() => (gallery.value = message)} />
         <Meta at={imported?.at ?? message.at} state={state} message={message} />
         <MessageMenu message={message} chat={chat} show={show} />
       </div>

@@ -3,11 +3,13 @@ import type { User } from "@weft/client";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Chat } from "../store/chat";
 import type { Thread } from "../store/thread";
+import { AttachButton } from "./attach";
 import { Avatar } from "./avatar";
 import { useSession } from "./context";
 import { CloseIcon, SendIcon } from "./icons";
 import { preview, textOf } from "./kinds";
 import { mayEdit } from "./messagemenu";
+import { VoiceButton } from "./voice";
 
 /** So many names are offered at once. */
 const OFFERED = 6;
@@ -147,6 +149,7 @@ export function Composer({ chat, thread, sent }: Props) {
           ))}
         </ul>
       )}
+      <AttachButton chat={chat} />
       <textarea ref={area} data-testid="composer" rows={1} aria-label={label.value} placeholder="Message" dir="auto" enterkeyhint="send"
         autocomplete="off" aria-controls={offered.length > 0 ? "mentions" : undefined}
         aria-activedescendant={offered.length > 0 ? `mention-${chosen.value}` : undefined} value={text.value}
@@ -157,6 +160,7 @@ export function Composer({ chat, thread, sent }: Props) {
           else session.typing.stopped();
         }}
         onSelect={(e) => (caret.value = e.currentTarget.selectionStart)} onKeyDown={keys} />
+      {!text.value.trim() && writing?.kind !== "edit" && <VoiceButton chat={chat} sent={sent} />}
       <button class="round send" data-testid="send" aria-label={writing?.kind === "edit" ? "Save" : "Send"} disabled={!text.value.trim()}><SendIcon /></button>
     </form>
   );

@@ -5,9 +5,11 @@ import { isAdmin, marksOf, unreadOf, type Chat } from "../store/chat";
 import type { Thread } from "../store/thread";
 import { visible } from "../store/visible";
 import { lastSeq } from "../store/window";
+import { AttachDialog, useDropAndPaste } from "./attach";
 import { Avatar } from "./avatar";
 import { Composer } from "./composer";
 import { useSession } from "./context";
+import { Gallery } from "./gallery";
 import { BackIcon } from "./icons";
 import { MessageInfo } from "./messageinfo";
 import { MessageList } from "./messages";
@@ -39,8 +41,9 @@ export function Conversation({ chat }: { chat: Chat }) {
     toEnd();
   };
 
+  const drop = useDropAndPaste(chat, !silenced(chat));
   return (
-    <main class="conversation" data-testid="conversation" data-channel={chat.id} aria-label={`Chat with ${chat.name}`} onKeyDown={(e) => {
+    <main {...drop.handlers} class="conversation" data-testid="conversation" data-channel={chat.id} aria-label={`Chat with ${chat.name}`} onKeyDown={(e) => {
       if (e.key === "Escape" && !e.isComposing) session.route.back();
     }}>
       <header class="bar">
@@ -60,6 +63,9 @@ export function Conversation({ chat }: { chat: Chat }) {
       <MessageList thread={thread} chat={chat} unreadAfter={unreadAfter.value} session={session} toEnd={toEnd}
         show={(m) => (shown.value = m)} />
       {silenced(chat) ? <p class="composer silenced" data-testid="silenced">{silenced(chat)}</p> : <Composer chat={chat} thread={thread} sent={answered} />}
+      {drop.over && <p class="drop" role="status">Drop to send to {chat.name}</p>}
+      {session.attaching.value?.channel === chat.id && <AttachDialog chat={chat} sent={answered} />}
+      {session.gallery.value?.channel === chat.id && <Gallery thread={thread} seq={session.gallery.value.seq} close={() => (session.gallery.value = null)} />}
       {shown.value && <MessageInfo message={shown.value} close={() => (shown.value = null)} />}
     </main>
   );

@@ -1,6 +1,8 @@
 // What the kinds of messages look like. Those that this page does not know yet are named, not hidden.
 import type { ComponentChildren } from "preact";
+import { mediaOf, mediaPreview } from "../store/media";
 import type { People } from "../store/people";
+import { MediaView } from "./media";
 import { duration } from "./times";
 
 type Shown = { kind: string; body: unknown };
@@ -13,6 +15,8 @@ export function textOf({ kind, body }: Shown): string | null {
 /** One line, for the list of chats and for announcements. */
 export function preview(message: Shown & { from?: string }, people: People): string {
   if (message.kind === "deleted") return "This message was deleted";
+  const media = mediaOf(message);
+  if (media) return mediaPreview(media);
   return systemText(message, people) ?? textOf(message)?.replace(/\s+/g, " ").slice(0, 200) ?? "Unsupported message";
 }
 
@@ -60,8 +64,17 @@ function list(words: string[]): string {
   return words.length < 2 ? (words[0] ?? "") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }
 
-export function MessageBody({ message, people }: { message: Shown; people: People }) {
+export function MessageBody({ message, people, open }: { message: Shown; people: People; open?: (() => void) | undefined }) {
   if (message.kind === "deleted") return <span class="unsupported">This message was deleted</span>;
+  const media = mediaOf(message);
+  if (media) {
+    return (
+      <>
+        <MediaView media={media} open={open} />
+        {media.caption && <span class="text" dir="auto">{rich(media.caption, [])}</span>}
+      </>
+    );
+  }
   const text = textOf(message);
   if (text === null) {
     return <span class="unsupported">This message cannot be shown here. A newer version of the page may show it.</span>;

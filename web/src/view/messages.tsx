@@ -7,6 +7,7 @@ import { stateOf } from "../store/ticks";
 import type { Message } from "@weft/client";
 import { Bubble, PendingBubble } from "./bubble";
 import { DownIcon } from "./icons";
+import { UploadBubble } from "./uploading";
 import { dayName, sameDay } from "./times";
 
 interface Props {
@@ -181,6 +182,12 @@ export class MessageList extends Component<Props> {
       if (pending.channel !== chat.id) continue;
       day(pending.at);
       items.push(<PendingBubble key={pending.cid} pending={pending} first={lastFrom !== me} />);
+      lastFrom = me;
+    }
+    for (const upload of session.uploads.list.value) {
+      if (upload.channel !== chat.id) continue;
+      day(upload.at);
+      items.push(<UploadBubble key={`upload${upload.id}`} upload={upload} first={lastFrom !== me} />);
       lastFrom = me;
     }
     return items;
