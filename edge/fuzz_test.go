@@ -13,6 +13,7 @@ import (
 	"github.com/weft-im/weft/edge"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/push"
 )
 
 // bodies are what strangers send in the place of what a route wants.
@@ -34,7 +35,7 @@ var bodies = []string{
 // FuzzHTTP holds every call, with any path, query and body, by somebody who is signed in, to this: it is answered, within
 // what the document says, with no failure of the server's own, and with nothing of its inside.
 func FuzzHTTP(f *testing.F) {
-	fab := edgetest.Start(f, edgetest.Config{Limits: func(l *edge.Limits) {
+	fab := edgetest.Start(f, edgetest.Config{Push: &push.Config{}, Limits: func(l *edge.Limits) {
 		l.ReadsPerSecond, l.JoinsPerMinute, l.StrangersPerSecond = 1<<20, 1<<16, 1<<20
 	}})
 	e := fab.Edge(f)
@@ -99,7 +100,7 @@ func FuzzHTTP(f *testing.F) {
 		if resp.StatusCode >= 500 {
 			t.Fatalf("%s %s %q: %d %s", method, at, body, resp.StatusCode, answer)
 		}
-		if resp.StatusCode >= 400 && resp.Header.Get("Content-Type") == "application/problem+json" {
+		if resp.StatusCode >= 400 && resp.Header.Get("Content-Type") == "application/problem+json" && method != http.MethodHead {
 			var p struct {
 				Code   fabric.Code
 				Detail string

@@ -110,6 +110,10 @@ var ways = map[string]way{
 	"GET /v1/devices":            own("/v1/devices", 200, ""),
 	"DELETE /v1/devices/{id}":    {stranger: []attempt{{path: "/v1/devices/{device}", want: 404}}},
 
+	"GET /v1/push/vapid":         own("/v1/push/vapid", 200, ""),
+	"PUT /v1/devices/me/push":    own("/v1/devices/me/push", 400, `{"kind":"pigeon"}`),
+	"DELETE /v1/devices/me/push": own("/v1/devices/me/push", 204, ""),
+
 	"OPTIONS /v1/media/uploads": {open: true},
 	"POST /v1/media/uploads": {stranger: []attempt{
 		{path: "/v1/media/uploads", body: "hello", want: 403, tus: true, to: "g.{group}"}, {path: "/v1/media/uploads", body: "hello", want: 403, tus: true, to: "{chat}"},

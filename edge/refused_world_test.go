@@ -15,6 +15,7 @@ import (
 	"github.com/weft-im/weft/client"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/push"
 	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/weftest"
 )
@@ -37,7 +38,7 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	f := edgetest.Start(t, edgetest.Config{})
+	f := edgetest.Start(t, edgetest.Config{Push: &push.Config{}})
 	h := &house{Fabric: f, edge: f.Edge(t)}
 	for name, g := range map[string]*client.Grant{"ann": &h.ann, "bob": &h.bob, "cem": &h.cem, "dan": &h.dan, "ron": &h.ron} {
 		*g = f.User(t, h.edge, name+" Weaver")
