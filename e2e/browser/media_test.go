@@ -372,6 +372,7 @@ func TestAFilm(t *testing.T) {
 	ann.click("attach-send")
 	bob.state("all of them", "in")
 	bob.sees("its picture, of its size", `(v => v.poster.startsWith('data:image/jpeg;base64,') && Math.abs(v.clientWidth / v.clientHeight - 4 / 3) < 0.02)(document.querySelector('[data-testid=media-video] video'))`)
+	bob.sees("where it is", `document.querySelector('[data-testid=media-video] video').src !== ''`)
 	bob.do("play it", chromedp.Evaluate[chromedp.Void](`document.querySelector('[data-testid=media-video] video').play()`))
 	bob.sees("that it plays", `(v => v.currentTime > 0.2 && v.videoWidth === 320)(document.querySelector('[data-testid=media-video] video'))`)
 	bob.click("back")
