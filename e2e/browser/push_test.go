@@ -142,6 +142,10 @@ func TestNotifications(t *testing.T) {
 	ann.choose("main-menu", "settings")
 	ann.sees("notifications are on", `document.querySelector('[data-testid=push-settings]')?.dataset.state === 'on'`)
 	registration := ann.worker(p.URL)
+	// One that is still being installed is given no push.
+	weftest.Eventually(t, "the service worker is at work", func() bool {
+		return later[bool](ann, `navigator.serviceWorker.getRegistration().then((r) => r.active?.state === 'activated')`)
+	})
 	chat := value[string](ann, `decodeURIComponent(location.hash.slice(2))`)
 
 	// The page is closed; the worker is asked by another document of its origin.
