@@ -1,49 +1,28 @@
 package postgres_test
 
 import (
-	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/weft-im/weft/auth"
 	"github.com/weft-im/weft/client"
 	"github.com/weft-im/weft/fabric"
-	natsconfig "github.com/weft-im/weft/nats-config"
-	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/weftest"
 )
 
-// surroundings are what processes of one fabric share: NATS, its credentials, the keys, a database.
-type surroundings struct {
-	nats, creds, keys, database string
-}
+// surroundings are those of processes that these tests start.
+type surroundings struct{ weftest.Surroundings }
 
 func newSurroundings(t *testing.T) surroundings {
 	t.Helper()
-	s := surroundings{keys: t.TempDir(), database: weftest.Postgres(t)}
-	keys, err := auth.OpenKeys(s.keys, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv, err := natsconfig.Start(natsconfig.ServerConfig{
-		Listen: "127.0.0.1:0", StoreDir: t.TempDir(), SyncInterval: time.Minute,
-		Operator: keys.Operator(), System: keys.SystemAccount(), Accounts: keys.Accounts(), Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	s.nats, s.creds = srv.ClientURL(), keys.CredsFile(subjects.RoleOperator)
-	return s
+	return surroundings{weftest.NewSurroundings(t)}
 }
 
 // serve starts a process with some of the roles; those that need the database get it.
 func (s surroundings) serve(t *testing.T, listen, roles string, args ...string) *weftest.Process {
 	t.Helper()
-	all := append([]string{"--roles", roles, "--nats", s.nats, "--creds", s.creds, "--keys", s.keys, "--dev", "on"}, args...)
+	all := append([]string{"--roles", roles, "--nats", s.NATS, "--creds", s.Creds, "--keys", s.Keys, "--dev", "on"}, args...)
 	if strings.Contains(roles, "users") || strings.Contains(roles, "chats") || strings.Contains(roles, "history") {
-		all = append(all, "--postgres", s.database)
+		all = append(all, "--postgres", s.Database)
 	}
 	return weftest.StartServe(t, listen, all...)
 }
@@ -90,7 +69,7 @@ func TestServe(t *testing.T) {
 	people.progress(t, "with the first process back")
 	weftest.Eventually(t, "presence is told again", online)
 	people.stop()
-	t.Logf("%d messages", people.check(t, around.database, receivers))
+	t.Logf("%d messages", people.check(t, around.Database, receivers))
 }
 
 // Two processes that both do everything: each archives what the other one does, relays and answers, and one of them dies.
@@ -118,7 +97,7 @@ func TestEverythingTwice(t *testing.T) {
 	people.back(t)
 	people.progress(t, "with both")
 	people.stop()
-	t.Logf("%d messages", people.check(t, around.database, receivers))
+	t.Logf("%d messages", people.check(t, around.Database, receivers))
 }
 
 // changes makes a group, writes, changes what was written and who is in it, and looks whether each of these happened once.

@@ -124,7 +124,7 @@ func TestURL(t *testing.T) {
 // What `weft serve` is not told it asks for, by the flag's name.
 func TestServeAsks(t *testing.T) {
 	around := newSurroundings(t)
-	nats := []string{"serve", "--ops-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--nats", around.nats, "--creds", around.creds, "--keys", around.keys}
+	nats := []string{"serve", "--ops-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--nats", around.NATS, "--creds", around.Creds, "--keys", around.Keys}
 	for _, tc := range []struct {
 		args []string
 		want string

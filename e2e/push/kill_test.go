@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os/exec"
@@ -15,43 +14,26 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/weft-im/weft/auth"
 	"github.com/weft-im/weft/client"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
-	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/push"
 	"github.com/weft-im/weft/push/pushtest"
-	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/weftest"
 )
 
-// surroundings are what processes of one fabric share: NATS, its credentials, the keys, a database.
-type surroundings struct{ nats, creds, keys, database string }
+// surroundings are those of processes that these tests start.
+type surroundings struct{ weftest.Surroundings }
 
 func newSurroundings(t *testing.T) surroundings {
 	t.Helper()
-	s := surroundings{keys: t.TempDir(), database: weftest.Postgres(t)}
-	keys, err := auth.OpenKeys(s.keys, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv, err := natsconfig.Start(natsconfig.ServerConfig{
-		Listen: "127.0.0.1:0", StoreDir: t.TempDir(), SyncInterval: time.Minute,
-		Operator: keys.Operator(), System: keys.SystemAccount(), Accounts: keys.Accounts(), Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	s.nats, s.creds = srv.ClientURL(), keys.CredsFile(subjects.RoleOperator)
-	return s
+	return surroundings{weftest.NewSurroundings(t)}
 }
 
 func (s surroundings) serve(t *testing.T, roles string, args ...string) *weftest.Process {
 	t.Helper()
 	return weftest.StartServe(t, "", append([]string{
-		"--roles", roles, "--nats", s.nats, "--creds", s.creds, "--keys", s.keys, "--dev", "on", "--postgres", s.database,
+		"--roles", roles, "--nats", s.NATS, "--creds", s.Creds, "--keys", s.Keys, "--dev", "on", "--postgres", s.Database,
 	}, args...)...)
 }
 
@@ -159,7 +141,7 @@ func TestKilledPushesLoseNothing(t *testing.T) {
 			t.Fatalf("%d messages were told, want %d", len(told), senders*receivers)
 		}
 	}
-	out, err := exec.CommandContext(t.Context(), weftest.Binary(t), "push", "test", "--nats", around.nats, "--keys", around.keys, "--user", to[7].User.Phone).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), weftest.Binary(t), "push", "test", "--nats", around.NATS, "--keys", around.Keys, "--user", to[7].User.Phone).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), string(to[7].Device.ID)) || !strings.Contains(string(out), " ok ") {
 		t.Errorf("weft push test: %v\n%s", err, out)
 	}
