@@ -66,6 +66,15 @@ func (o outcome) again() bool {
 	return false
 }
 
+// ours reports whether it was decided without asking the service.
+func (o outcome) ours() bool {
+	switch o.result {
+	case resultBroken, resultExpired, resultStale, resultUnknown:
+		return true
+	}
+	return false
+}
+
 // down reports whether the service itself seems to be away.
 func (o outcome) down() bool {
 	switch o.result {

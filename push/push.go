@@ -199,7 +199,7 @@ func (r *Role) openApps() error {
 	return nil
 }
 
-func (r *Role) addLane(name string) { r.lanes = append(r.lanes, &lane{role: r, name: name}) }
+func (r *Role) addLane(name string) { r.lanes = append(r.lanes, newLane(r, name)) }
 
 // Ready is closed once the role serves, and follows the logs or has found that another process does.
 func (r *Role) Ready() <-chan struct{} { return r.ready }

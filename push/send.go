@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,41 +20,6 @@ const (
 	inFlight    = 1000             // jobs of a lane's class that are at work, or wait to be tried again
 	fresh       = 10 * time.Second
 )
-
-// lane is one push service, with consumers, connections and slots of its own: while it is away no other is held up.
-type lane struct {
-	role *Role
-	name string
-
-	mu     sync.Mutex
-	failed int       // times in a row that it seemed to be away
-	until  time.Time // it is not tried before
-}
-
-// restAfter is how many times in a row a service may seem to be away until it is left alone for a while.
-const restAfter = 5
-
-// rest returns for how long the service is to be left alone; 0 says that it may be tried.
-func (l *lane) rest(now time.Time) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return max(l.until.Sub(now), 0)
-}
-
-// note takes what came of a try.
-func (l *lane) note(o outcome, now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !o.down() {
-		l.failed = 0
-		return
-	}
-	if l.failed++; l.failed >= restAfter && !l.until.After(now) {
-		l.until = now.Add(max(l.role.backoff(l.failed-restAfter), o.after))
-		l.role.log.Warn("a push service seems to be away: it is left alone for a while", "lane", l.name,
-			"for", l.until.Sub(now).Round(time.Second), "result", o.result, "detail", o.detail)
-	}
-}
 
 // backoff is how long to wait after so many tries: doubled each time, up to backoffMost, of which half is random, so that
 // not all come back at once.
@@ -113,29 +77,34 @@ func (r *Role) work(l *lane, class string, m jetstream.Msg) {
 	// Not of the role's context: what is at work is finished when it ends.
 	ctx, cancel := context.WithTimeout(context.Background(), ackWait-5*time.Second)
 	defer cancel()
-	tries := int(meta.NumDelivered)
 	now := r.cfg.Now()
 	if wait := l.rest(now); wait > 0 {
 		r.settle(m.NakWithDelay(wait + rand.N(wait/4+time.Millisecond)))
 		return
 	}
+	tries := l.try(meta.Sequence.Stream)
 	var j job
 	o := outcome{result: resultBroken, detail: "it is no job"}
 	if json.Unmarshal(m.Data(), &j) == nil {
 		var err error
-		if o, err = r.deliver(ctx, l, class, &j, tries > 1 || now.Sub(time.UnixMilli(j.Queued)) > fresh); err != nil {
+		if o, err = r.deliver(ctx, l, class, &j, meta.NumDelivered > 1 || now.Sub(time.UnixMilli(j.Queued)) > fresh); err != nil {
 			r.log.Warn("cannot tell what to push; trying again", "lane", l.name, "device", j.Device, "err", err)
 			r.settle(m.NakWithDelay(r.backoff(tries)))
 			return
 		}
 	}
 	r.metrics.sends.WithLabelValues(l.name, o.result).Inc()
-	l.note(o, now)
+	began, now := now, r.cfg.Now()
+	l.note(o, began, now)
+	if !o.again() {
+		l.done(meta.Sequence.Stream)
+	}
 	switch {
 	case o.again():
 		wait := max(r.backoff(tries-1), o.after)
 		if now.Add(wait).Sub(time.UnixMilli(j.Queued)) > j.keep() {
 			r.metrics.sends.WithLabelValues(l.name, resultExpired).Inc()
+			l.done(meta.Sequence.Stream)
 			r.settle(m.Term())
 			return
 		}
@@ -146,7 +115,7 @@ func (r *Role) work(l *lane, class string, m jetstream.Msg) {
 		r.settle(m.Term())
 	default:
 		if o.result == resultOK {
-			r.metrics.latency.WithLabelValues(l.name).Observe(r.cfg.Now().Sub(time.UnixMilli(j.At)).Seconds())
+			r.metrics.latency.WithLabelValues(l.name).Observe(now.Sub(time.UnixMilli(j.At)).Seconds())
 		}
 		r.settle(m.Ack())
 	}
