@@ -1,13 +1,16 @@
 package edge_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -22,6 +25,7 @@ import (
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/media"
+	"github.com/weft-im/weft/media/blob"
 	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/weftest"
 )
@@ -179,7 +183,7 @@ func TestUploadsThatEnd(t *testing.T) {
 	if err != nil || time.Until(expires) > 3*time.Second {
 		t.Errorf("Upload-Expires: %s, %v", resp.Header.Get("Upload-Expires"), err)
 	}
-	if n := partsOf(t, f, idOfUpload(path)); n != 2 {
+	if n := partsOf(t, f, idOfUpload(path)); n != 1<<20/blob.PartSize {
 		t.Errorf("it has %d parts", n)
 	}
 	if resp, _ := a.do("DELETE", path, nil); resp.StatusCode != http.StatusNoContent { //nolint:bodyclose // do closes it
@@ -196,6 +200,49 @@ func TestUploadsThatEnd(t *testing.T) {
 	weftest.Eventually(t, "its time is over", func() bool { return partsOf(t, f, idOfUpload(late)) == 0 })
 	if resp := a.patch(late, 1<<20, noise(9, 1<<20)); resp.StatusCode != http.StatusNotFound { //nolint:bodyclose // do closes it
 		t.Errorf("PATCH after its time: %d", resp.StatusCode)
+	}
+}
+
+// Who is refused in the middle of sending reads why, and finds the connection ended in order: a reset could overtake the answer.
+func TestRefusedWhileSending(t *testing.T) {
+	_, e, a, to := uploader(t, edgetest.Config{Limits: func(l *edge.Limits) { l.ChecksumBytes = 1 << 20 }})
+	ended := a.create(to, 64<<20, "x", "")
+	a.do("DELETE", ended, nil) //nolint:bodyclose // do closes it
+	begun := a.create(to, 64<<20, "x", "")
+	host := strings.TrimPrefix(e.URL, "http://")
+	for _, tc := range []struct {
+		what, path, more string
+		want             int
+	}{
+		{"an upload that is ended", ended, "Upload-Offset: 0\r\n", http.StatusNotFound},
+		{"another offset", begun, "Upload-Offset: 7\r\n", http.StatusConflict},
+		{"too much for a checksum", begun, "Upload-Offset: 0\r\nUpload-Checksum: sha1 AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n", http.StatusRequestEntityTooLarge},
+	} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nTus-Resumable: 1.0.0\r\n"+
+			"Content-Type: application/offset+octet-stream\r\nContent-Length: %d\r\n%s\r\n", tc.path, host, a.user.AccessToken, 64<<20, tc.more)
+		if err == nil {
+			_, err = conn.Write(noise(9, 64<<10)) // fits in the buffers of the system; the server does not read it
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", tc.what, err)
+		}
+		in := bufio.NewReader(conn)
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", tc.what, err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != tc.want || resp.Body.Close() != nil {
+			t.Errorf("%s: %d %s, %v; want %d", tc.what, resp.StatusCode, body, err, tc.want)
+		}
+		if _, err := in.ReadByte(); !errors.Is(err, io.EOF) {
+			t.Errorf("%s: the connection ended with %v", tc.what, err)
+		}
+		_ = conn.Close()
 	}
 }
 
@@ -237,7 +284,7 @@ func TestLostConnection(t *testing.T) {
 	other := a
 	other.url = f.Edge(t).URL
 	var at int
-	weftest.Eventually(t, "all that came is kept", func() bool { at = other.offset(path); return at > 3*(512<<10) })
+	weftest.Eventually(t, "all that came is kept", func() bool { at = other.offset(path); return at > 3*blob.PartSize })
 	if at > came {
 		t.Fatalf("%d bytes are there, and %d came", at, came)
 	}
@@ -253,7 +300,8 @@ func TestLostConnection(t *testing.T) {
 // once, and the file is what was sent.
 func TestLostAndDoubledParts(t *testing.T) {
 	f, e, a, to := uploader(t, edgetest.Config{})
-	data := noise(11, 6<<20)
+	const parts = 12
+	data := noise(11, parts*blob.PartSize)
 	var lost atomic.Int64
 	var mu sync.Mutex
 	seen := make(map[string]int)
@@ -295,8 +343,8 @@ func TestLostAndDoubledParts(t *testing.T) {
 	if lost.Load() == 0 {
 		t.Error("nothing was lost: this test shows nothing")
 	}
-	if n := partsOf(t, f, idOfUpload(path)); n != 12 {
-		t.Errorf("there are %d messages of 12 parts", n)
+	if n := partsOf(t, f, idOfUpload(path)); n != parts {
+		t.Errorf("there are %d messages of %d parts", n, parts)
 	}
 	if _, got := a.get(idOfUpload(path)); got != string(data) { //nolint:bodyclose // do closes it
 		t.Error("other bytes came")
@@ -352,7 +400,7 @@ func TestDrainEndsUploads(t *testing.T) {
 	}
 	_ = feed.Close()
 	a.url = f.Edge(t).URL
-	if at := a.offset(path); at < 512<<10 {
+	if at := a.offset(path); at < blob.PartSize {
 		t.Errorf("%d bytes are there", at)
 	}
 }

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,6 +29,7 @@ const uploadsPath = "/v1/media/uploads"
 const (
 	silence       = 60 * time.Second // a client that says nothing for so long is gone
 	uploadsOfEdge = 256              // requests at work that bring bytes; each holds up to three parts in memory
+	restOfRequest = time.Second      // for what a client still sends of a request that has its answer
 )
 
 // uploads is the server of tus 1.0 (https://tus.io/protocols/resumable-upload): creation, creation-with-upload, checksum,
@@ -105,6 +104,9 @@ func (u *uploads) serve(h http.HandlerFunc) http.Handler {
 	inner := http.StripPrefix(uploadsPath, u.tus.Middleware(h))
 	return u.e.signedInWriting(func(w http.ResponseWriter, r *http.Request, c caller) error {
 		call := &tusCall{caller: c, rc: http.NewResponseController(w), stopping: u.stopping}
+		// A copy, whose body may be another one: by its own request's body net/http tells whether a client is still sending, and
+		// gives it time to read a refusal then.
+		r = r.WithContext(context.WithValue(r.Context(), tusCallKey{}, call))
 		tw := &tusWriter{ResponseWriter: w, call: call, refused: func(err *fabric.Error) { u.e.noteRefusal(err, c, r) }}
 		if r.Method == http.MethodPost || r.Method == http.MethodPatch {
 			done, err := u.slot(c)
@@ -125,9 +127,10 @@ func (u *uploads) serve(h http.HandlerFunc) http.Handler {
 			r.Body = &drainingBody{ReadCloser: r.Body, stopping: u.stopping}
 			defer context.AfterFunc(u.stopping, call.interrupt)()
 		}
-		inner.ServeHTTP(tw, r.WithContext(context.WithValue(r.Context(), tusCallKey{}, call)))
+		inner.ServeHTTP(tw, r)
 		tw.end()
-		_ = call.rc.SetWriteDeadline(time.Time{}) // the library's would hold for the connection's next requests too
+		_ = call.rc.SetWriteDeadline(time.Time{})                  // the library's would hold for the connection's next requests too
+		_ = call.rc.SetReadDeadline(time.Now().Add(restOfRequest)) // it may have been broken off
 		return nil
 	})
 }
@@ -183,21 +186,6 @@ func (b *drainingBody) Read(p []byte) (int, error) {
 	}
 	return b.ReadCloser.Read(p)
 }
-
-// tusError is err as the library answers with it; tusWriter makes it a problem again.
-func tusError(err error) error {
-	var theirs tusd.Error
-	if err == nil || errors.As(err, &theirs) {
-		return err
-	}
-	e, known := fabric.AsError(err)
-	if !known && !errors.Is(err, context.Canceled) {
-		slog.Default().Error("an upload failed", "err", err)
-	}
-	return tusd.NewError(ourError+string(e.Code), e.Message, fabric.StatusOf(e.Code))
-}
-
-const ourError = "weft:"
 
 // NewUpload implements tusd.DataStore.
 func (u *uploads) NewUpload(ctx context.Context, info tusd.FileInfo) (tusd.Upload, error) {
@@ -380,112 +368,4 @@ func (up *upload) Terminate(ctx context.Context) error {
 	defer cancel()
 	_, err := service.CallRaw(ctx, up.u.e.nc, subjects.MediaDrop, contract.MediaDropRequest{User: up.call.caller.user, Upload: up.ID})
 	return tusError(err)
-}
-
-// tusWriter brings what the library answers into the form of this API: errors as problems, the upload's address without
-// its host, which a proxy may have another one for, and what the library does not tell of.
-type tusWriter struct {
-	http.ResponseWriter
-
-	call    *tusCall
-	refused func(*fabric.Error)
-	wrote   bool
-	problem *problemBody // takes the error's text
-}
-
-type problemBody struct{ status int }
-
-// Unwrap is for http.ResponseController.
-func (w *tusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func (w *tusWriter) WriteHeader(status int) {
-	h := w.Header()
-	secure(w, "no-store")
-	if exts := h.Get("Tus-Extension"); exts != "" {
-		h.Set("Tus-Extension", exts+",expiration,checksum")
-		h.Set("Tus-Checksum-Algorithm", checksumAlgorithms)
-	}
-	if at := h.Get("Location"); at != "" {
-		if i := strings.Index(at, uploadsPath); i >= 0 {
-			h.Set("Location", at[i:])
-		}
-	}
-	if w.call != nil && status < http.StatusBadRequest {
-		if w.call.media != "" {
-			h.Set("Weft-Media", string(w.call.media))
-		} else if !w.call.expires.IsZero() {
-			h.Set("Upload-Expires", w.call.expires.UTC().Format(http.TimeFormat))
-		}
-	}
-	if status >= http.StatusBadRequest {
-		h.Del("Content-Length")
-		if w.call != nil {
-			// Where the wait for the body was broken off, net/http takes the connection for gone: it is of no more use.
-			h.Set("Connection", "close")
-		}
-		w.problem = &problemBody{status}
-		if !w.wrote && h.Get("Content-Type") == "" {
-			h.Set("Content-Type", "application/problem+json")
-		}
-		w.wrote = true
-		return // the text comes with Write, which all of the library's errors have but those of HEAD
-	}
-	w.wrote = true
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *tusWriter) Write(b []byte) (int, error) {
-	if w.problem == nil {
-		return w.ResponseWriter.Write(b) //nolint:wrapcheck // as http.ResponseWriter has it
-	}
-	text := strings.TrimSpace(string(b))
-	name, message, _ := strings.Cut(text, ": ")
-	err := fabric.Errorf(codeOfStatus(w.problem.status), "%s", message)
-	if code, ours := strings.CutPrefix(name, ourError); ours {
-		err.Code = fabric.Code(code)
-	}
-	w.fail(err)
-	return len(b), nil
-}
-
-// fail answers with a problem.
-func (w *tusWriter) fail(err *fabric.Error) {
-	status := w.problem.status
-	w.problem = nil
-	if w.refused != nil {
-		w.refused(err)
-	}
-	if err.Code == fabric.CodeRateLimited || err.Code == fabric.CodeUnavailable {
-		w.Header().Set("Retry-After", "1")
-	}
-	problemWith(w.ResponseWriter, status, err)
-}
-
-// end answers where the library has said no more than a status.
-func (w *tusWriter) end() {
-	if w.problem != nil {
-		w.fail(fabric.Errorf(codeOfStatus(w.problem.status), "%s", http.StatusText(w.problem.status)))
-	}
-}
-
-// codeOfStatus returns the code that an error of the library's has here.
-func codeOfStatus(status int) fabric.Code {
-	switch status {
-	case http.StatusUnauthorized:
-		return fabric.CodeUnauthenticated
-	case http.StatusForbidden:
-		return fabric.CodeForbidden
-	case http.StatusNotFound, http.StatusGone:
-		return fabric.CodeNotFound
-	case http.StatusConflict, http.StatusLocked:
-		return fabric.CodeConflict
-	case http.StatusRequestEntityTooLarge:
-		return fabric.CodeTooLarge
-	case http.StatusTooManyRequests:
-		return fabric.CodeRateLimited
-	}
-	if status < http.StatusInternalServerError {
-		return fabric.CodeBadRequest
-	}
-	return fabric.CodeUnavailable
 }
