@@ -11,6 +11,7 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -64,6 +65,7 @@ func runMedia(ctx context.Context, cfg MediaConfig) (_ *Report, err error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(loaderGC))
 	if cfg.Dir == "" {
 		if cfg.Dir, err = os.MkdirTemp("", "weft-bench"); err != nil {
 			return nil, fmt.Errorf("bench: %w", err)
@@ -163,6 +165,11 @@ func (m *mediaRun) throughput(ctx context.Context) error {
 	return m.ranges(ctx, f)
 }
 
+// stockBytes is the largest object that the stock client puts here. It has up to 500 MiB under way at once, for which it has
+// no setting, and the server refuses what exceeds its buffer of 128 MiB: a put of 1 GiB in one object fails.
+const stockBytes = 100 << 20
+
+// stock moves as many bytes as a file has, in objects of stockBytes, one after the other.
 func (m *mediaRun) stock(ctx context.Context) (put, get float64, err error) {
 	nc, err := nats.Connect(m.up.NATS, nats.UserCredentials(m.up.Creds))
 	if err != nil {
@@ -180,20 +187,27 @@ func (m *mediaRun) stock(ctx context.Context) (put, get float64, err error) {
 	}
 	defer func() { err = errors.Join(err, js.DeleteObjectStore(context.WithoutCancel(ctx), bucket)) }()
 	for i := range 2 {
-		name := fmt.Sprint("file ", i)
+		names := make([]string, 0, m.cfg.Bytes/stockBytes+1)
 		began := time.Now()
-		if _, err := store.Put(ctx, jetstream.ObjectMeta{Name: name}, io.NewSectionReader(newPattern(), 0, m.cfg.Bytes)); err != nil {
-			return 0, 0, fmt.Errorf("bench: put: %w", err)
+		for at := int64(0); at < m.cfg.Bytes; at += stockBytes {
+			name := fmt.Sprintf("file %d at %d", i, at)
+			part := io.NewSectionReader(newPattern(), at, min(stockBytes, m.cfg.Bytes-at))
+			if _, err := store.Put(ctx, jetstream.ObjectMeta{Name: name}, part); err != nil {
+				return 0, 0, fmt.Errorf("bench: put: %w", err)
+			}
+			names = append(names, name)
 		}
 		put = max(put, m.mibs(time.Since(began)))
 		began = time.Now()
-		o, err := store.Get(ctx, name)
-		if err == nil {
-			_, err = io.Copy(io.Discard, o)
-			err = errors.Join(err, o.Close())
-		}
-		if err != nil {
-			return 0, 0, fmt.Errorf("bench: get: %w", err)
+		for _, name := range names {
+			o, err := store.Get(ctx, name)
+			if err == nil {
+				_, err = io.Copy(io.Discard, o)
+				err = errors.Join(err, o.Close())
+			}
+			if err != nil {
+				return 0, 0, fmt.Errorf("bench: get: %w", err)
+			}
 		}
 		get = max(get, m.mibs(time.Since(began)))
 	}
@@ -246,14 +260,35 @@ func (m *mediaRun) firstByte(ctx context.Context, id fabric.MediaID, at int64) (
 	return took, err
 }
 
-// rest lets the server come to rest: it gives memory back then.
+// When the server counts as being at rest: what NATS keeps of files for a while (10 s past their last use) is gone then, and
+// given back.
+const (
+	restSame  = 20 * time.Second // its memory stays the same for so long
+	restBytes = 1 << 20          // but for that much
+	restMost  = 2 * time.Minute
+)
+
+// rest lets the server come to rest.
 func (m *mediaRun) rest(ctx context.Context) error {
-	select {
-	case <-time.After(6 * time.Second):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	began := time.Now()
+	var was int
+	for since := began; time.Since(since) < restSame && time.Since(began) < restMost; {
+		is, err := m.up.resident()
+		if err != nil {
+			return err
+		}
+		if is > was+restBytes || is < was-restBytes {
+			was, since = is, time.Now()
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+	return nil
 }
 
 // busy watches a chat and the server's memory in calm, and while files go up.
@@ -263,8 +298,10 @@ func (m *mediaRun) busy(ctx context.Context) error {
 		return err
 	}
 	defer chat.close()
-	_ = chat.watch(ctx, time.Second) // warm
-	idle := m.target.sample(ctx)
+	idle, err := m.up.resident()
+	if err != nil {
+		return err
+	}
 	calm := chat.watch(ctx, m.cfg.Calm)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -275,22 +312,21 @@ func (m *mediaRun) busy(ctx context.Context) error {
 		uploads.Go(func() { _, failed[i] = m.upload(ctx, i) })
 	}
 	done, noMore := context.WithCancel(ctx)
-	var most float64
-	watchers.Go(func() { most = m.peak(done) })
+	var most int
+	var blind error
+	watchers.Go(func() { most, blind = m.peak(done) })
 	var during *latency
 	watchers.Go(func() { during = chat.watch(done, math.MaxInt64) })
 	uploads.Wait()
 	took := time.Since(began)
 	noMore()
 	watchers.Wait()
-	if err := errors.Join(failed...); err != nil {
+	if err := errors.Join(append(failed, blind)...); err != nil {
 		return err
 	}
 	m.report.add("uploads_mib_s", "uploads at once", number(m.mibs(took)*float64(m.cfg.Uploads)), "MiB/s")
-	if idle.rss != nil {
-		m.report.add("memory_idle_mib", "the server's memory before", number(*idle.rss/(1<<20)), "MiB")
-		m.report.add("memory_more_mib", "and during them at most, above that", number((most-*idle.rss)/(1<<20)), "MiB")
-	}
+	m.report.add("memory_idle_mib", "the server's memory before", number(float64(idle)/(1<<20)), "MiB")
+	m.report.add("memory_more_mib", "and during them at most, above that", number(float64(most-idle)/(1<<20)), "MiB")
 	m.report.addQuantiles("calm", "send→receive in calm", calm)
 	m.report.addQuantiles("during", "send→receive during them", during)
 	if before, then := calm.quantiles(99)[0], during.quantiles(99)[0]; before != nil && then != nil {
@@ -299,17 +335,19 @@ func (m *mediaRun) busy(ctx context.Context) error {
 	return nil
 }
 
-// peak returns the largest resident memory that the server tells until ctx ends.
-func (m *mediaRun) peak(ctx context.Context) (most float64) {
-	tick := time.NewTicker(100 * time.Millisecond)
+// peak returns the most resident memory that the server has until ctx ends, in bytes.
+func (m *mediaRun) peak(ctx context.Context) (most int, err error) {
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if s := m.target.sample(context.WithoutCancel(ctx)); s.rss != nil {
-			most = max(most, *s.rss)
+		is, err := m.up.resident()
+		if err != nil {
+			return 0, err
 		}
+		most = max(most, is)
 		select {
 		case <-ctx.Done():
-			return most
+			return most, nil
 		case <-tick.C:
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 // upProcess is a `weft up` of a run's own.
@@ -26,6 +28,20 @@ var (
 	opsLine  = regexp.MustCompile(`operators\s+(http://[^/\s]+)`)
 	natsLine = regexp.MustCompile(`--server (nats://\S+) --creds (\S+)`)
 )
+
+// resident returns the process's resident memory in bytes. It is read from /proc and not from the server's metrics: telling
+// these many times a second is work that a chat beside would feel.
+func (p *upProcess) resident() (int, error) {
+	proc, err := procfs.NewProc(p.cmd.Process.Pid)
+	if err != nil {
+		return 0, fmt.Errorf("bench: memory of the server: %w", err)
+	}
+	stat, err := proc.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("bench: memory of the server: %w", err)
+	}
+	return stat.ResidentMemory(), nil
+}
 
 // startUp starts weft (this program itself where it is empty) as `weft up` on free ports of loopback, and waits until it
 // is up.

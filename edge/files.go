@@ -2,11 +2,13 @@ package edge
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"time"
 
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/media/blob"
 	"github.com/weft-im/weft/service"
 	"github.com/weft-im/weft/subjects"
 )
@@ -150,6 +152,28 @@ func (w *slowWriter) Write(b []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(b)
 	w.count(float64(n))
 	return n, err //nolint:wrapcheck // as http.ResponseWriter has it
+}
+
+// ReadFrom implements io.ReaderFrom, for http.ServeContent: the range of a file that it wants goes out part by part, as it came
+// from NATS.
+func (w *slowWriter) ReadFrom(src io.Reader) (n int64, err error) {
+	l, ok := src.(*io.LimitedReader)
+	if !ok {
+		return io.Copy(struct{ io.Writer }{w}, src) //nolint:wrapcheck // as io.ReaderFrom has it
+	}
+	file, ok := l.R.(*blob.Reader)
+	if !ok {
+		return io.Copy(struct{ io.Writer }{w}, src) //nolint:wrapcheck // as above
+	}
+	for l.N > 0 && err == nil {
+		var data []byte
+		if data, err = file.Next(l.N); err == nil {
+			_, err = w.Write(data)
+			n += int64(len(data))
+			l.N -= int64(len(data))
+		}
+	}
+	return n, err
 }
 
 func (w *slowWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -18,6 +18,7 @@ import (
 	"github.com/weft-im/weft/contract"
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/media/blob"
 )
 
 // noise returns bytes that are no known type of file, the same for the same seed.
@@ -134,7 +135,7 @@ func TestUploadAndDownload(t *testing.T) {
 	conn := edgetest.Connect(t, e, ann, "")
 	to := string(edgetest.Direct(ann, bob))
 
-	data := noise(1, 3<<19+12345) // three parts and some
+	data := noise(1, 3*blob.PartSize+12345) // three parts and some
 	path := a.create(to, len(data), "notes ✓.bin", "application/x-notes")
 	for from := 0; from < len(data); {
 		n := min(300_000, len(data)-from)

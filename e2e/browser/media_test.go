@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"image"
 	"image/color"
+	"image/gif"
 	"image/jpeg"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -245,6 +248,68 @@ func TestPicturesInAConversation(t *testing.T) {
 	ann.state("my view", "in")
 	ann.sees("his picture", `document.querySelectorAll('[data-testid=media-picture][data-loaded=true]').length === 3`)
 	bob.sees("the conversation is there still", `!!document.querySelector('[data-testid=composer]')`)
+}
+
+// pixels is an expression for a picture file of a kind that the browser itself writes, in Base64.
+func pixels(kind string, width, height int) string {
+	return fmt.Sprintf(`(() => {
+		const c = Object.assign(document.createElement('canvas'), { width: %d, height: %d });
+		const pen = c.getContext('2d');
+		pen.fillStyle = 'rgb(0, 128, 255)';
+		pen.fillRect(0, 0, c.width, c.height);
+		return c.toDataURL('%s').split(',')[1];
+	})()`, width, height, kind)
+}
+
+// moving is a GIF of two frames.
+func moving(t *testing.T) []byte {
+	t.Helper()
+	frame := func(c color.Color) *image.Paletted {
+		img := image.NewPaletted(image.Rect(0, 0, 320, 240), color.Palette{color.White, c})
+		for i := range img.Pix {
+			img.Pix[i] = 1
+		}
+		return img
+	}
+	var b bytes.Buffer
+	if err := gif.EncodeAll(&b, &gif.GIF{Image: []*image.Paletted{frame(color.RGBA{R: 255, A: 255}), frame(color.RGBA{B: 255, A: 255})}, Delay: []int{50, 50}}); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Pictures of each kind that is one, whatever their names say, are shown as such, with what stands in for them until they
+// are there; what only says that it is one comes as a file.
+func TestPicturesOfEachKind(t *testing.T) {
+	p := weftest.StartWeft(t, t.TempDir(), "")
+	ann, bob := twoWithFiles(t, startBrowser(t), p)
+	dir := t.TempDir()
+	decoded := func(kind string) []byte {
+		b, err := base64.StdEncoding.DecodeString(value[string](ann, pixels(kind, 320, 240)))
+		if err != nil || !strings.HasPrefix(http.DetectContentType(b), kind) {
+			t.Fatalf("the browser writes no %s: %q, %v", kind, http.DetectContentType(b), err)
+		}
+		return b
+	}
+	for name, data := range map[string][]byte{
+		"a.webp": decoded("image/webp"), "a.png": decoded("image/png"), "moving.gif": moving(t), "webp, it says.jpg": decoded("image/webp"),
+	} {
+		ann.pick(file(t, dir, name, data))
+		ann.write("caption", "this is "+name)
+		ann.click("attach-send")
+		for _, w := range []*window{ann, bob} {
+			w.sees(name, messages("this is "+name)+`[0]?.querySelector('[data-testid=media-picture][data-loaded=true] img')?.naturalWidth >= 320`)
+		}
+		if kind := http.DetectContentType(data); kind == "image/gif" { // all of it, so that it moves
+			loaded := messages("this is "+name) + `[0].querySelector('[data-testid=media-picture]').dataset.media`
+			if got, want := later[string](bob, digest(loaded)), fmt.Sprintf("%x", sha256.Sum256(data)); got != want {
+				t.Errorf("bob has %s of the GIF, want %s", got, want)
+			}
+		}
+	}
+	ann.pick(file(t, dir, "no picture.png", []byte("only words")))
+	ann.click("attach-send")
+	bob.shows("media-file", "no picture.png")
 }
 
 func TestAnUploadThatFailsIsTriedAgain(t *testing.T) {

@@ -26,7 +26,7 @@ func noise(n int) []byte {
 	return b
 }
 
-func openParts(t *testing.T, n *weftest.NATS) *blob.Parts {
+func openParts(t testing.TB, n *weftest.NATS) *blob.Parts {
 	t.Helper()
 	p, err := blob.NewParts(n.ConnectAs(t, subjects.RoleMedia), n.Fabric.Shards)
 	if err != nil {

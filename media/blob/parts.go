@@ -33,7 +33,7 @@ import (
 
 // PartSize is how many bytes a part has, unless it is the last one. It leaves room in NATS's default max_payload of 1 MiB,
 // and what waits behind a part on a connection waits for that long.
-const PartSize = 512 << 10
+const PartSize = 256 << 10
 
 // Bounds of a question to the store.
 const (

@@ -1,0 +1,24 @@
+package node
+
+import "testing"
+
+// The pace follows how much is allocated, and a small process may gather some garbage in any case.
+func TestPaceOf(t *testing.T) {
+	const mib = 1 << 20
+	for _, tc := range []struct {
+		what       string
+		rate, live uint64
+		want       int
+	}{
+		{"many connections at rest", 1 * mib, 400 * mib, 10},
+		{"files go up beside them", 120 * mib, 400 * mib, 30},
+		{"traffic", 600 * mib, 400 * mib, 100},
+		{"a small process at rest", 1 * mib, 32 * mib, 50},
+		{"a small process in traffic", 600 * mib, 32 * mib, 100},
+		{"a process that has nothing yet", 0, 0, 400},
+	} {
+		if got := paceOf(tc.rate, tc.live); got != tc.want {
+			t.Errorf("%s: %d %%, want %d", tc.what, got, tc.want)
+		}
+	}
+}
