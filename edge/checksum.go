@@ -47,6 +47,8 @@ func (u *uploads) checked(r *http.Request, call *tusCall) (done func(), err erro
 	s := &spool{}
 	n, err := io.Copy(io.MultiWriter(sum, s), io.LimitReader(&attentive{r.Body, call}, most+1))
 	switch {
+	case err != nil && call.stopping.Err() != nil:
+		err = errDraining
 	case err != nil:
 		err = fabric.Errorf(fabric.CodeBadRequest, "the request's body could not be read to its end")
 	case n > most:
@@ -87,10 +89,10 @@ type attentive struct {
 }
 
 func (p *attentive) Read(b []byte) (int, error) {
-	if p.call.stopping.Err() != nil {
-		return 0, io.ErrUnexpectedEOF
-	}
 	_ = p.call.rc.SetReadDeadline(time.Now().Add(silence)) // without deadlines it waits for the connection's end
+	if p.call.stopping.Err() != nil {                      // asked after that: what interrupts it sets a deadline too
+		return 0, errDraining
+	}
 	return p.Reader.Read(b)
 }
 

@@ -375,30 +375,38 @@ func TestTwoWriteAtOnce(t *testing.T) {
 	}
 }
 
-// An edge that drains ends uploads with what is there.
+// An edge that drains ends uploads with what is there, and says why.
 func TestDrainEndsUploads(t *testing.T) {
 	f, e, a, to := uploader(t, edgetest.Config{})
-	path := a.create(to, 1<<20, "x", "")
-	body, feed := io.Pipe()
-	done := make(chan int, 1)
-	go func() {
-		resp, _ := a.do("PATCH", path, body, "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream") //nolint:bodyclose // do closes it
-		done <- resp.StatusCode
-	}()
-	if _, err := feed.Write(make([]byte, 600_000)); err != nil {
-		t.Fatal(err)
+	path, checked := a.create(to, 1<<20, "x", ""), a.create(to, 1<<20, "x", "")
+	done := make(chan int, 2)
+	var feeds []*io.PipeWriter
+	for _, header := range [][]string{{path}, {checked, "Upload-Checksum", "sha1 AAAAAAAAAAAAAAAAAAAAAAAAAAA="}} {
+		body, feed := io.Pipe()
+		go func() {
+			resp, _ := a.do("PATCH", header[0], body, append(header[1:], "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream")...) //nolint:bodyclose // do closes it
+			done <- resp.StatusCode
+		}()
+		if _, err := feed.Write(make([]byte, 600_000)); err != nil {
+			t.Fatal(err)
+		}
+		feeds = append(feeds, feed)
 	}
 	weftest.Eventually(t, "a part is there", func() bool { return partsOf(t, f, idOfUpload(path)) >= 1 })
 	go func() { _ = e.Stop() }()
-	select {
-	case code := <-done:
-		if code < 500 {
-			t.Errorf("it ended with %d", code)
+	for range feeds {
+		select {
+		case code := <-done:
+			if code != http.StatusServiceUnavailable {
+				t.Errorf("it ended with %d", code)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("it goes on")
 		}
-	case <-time.After(10 * time.Second):
-		t.Fatal("it goes on")
 	}
-	_ = feed.Close()
+	for _, feed := range feeds {
+		_ = feed.Close()
+	}
 	a.url = f.Edge(t).URL
 	if at := a.offset(path); at < blob.PartSize {
 		t.Errorf("%d bytes are there", at)

@@ -114,6 +114,7 @@ func (u *uploads) serve(h http.HandlerFunc) http.Handler {
 				return err
 			}
 			defer done()
+			defer context.AfterFunc(u.stopping, call.interrupt)()
 			spool, err := u.checked(r, call)
 			if errors.Is(err, errChecksum) {
 				problemWith(w, statusChecksumMismatch, fabric.Errorf(fabric.CodeBadRequest, "the bytes are not those of Upload-Checksum: send them again"))
@@ -125,7 +126,6 @@ func (u *uploads) serve(h http.HandlerFunc) http.Handler {
 			defer spool()
 			// The library waits anew for each byte; when the edge drains it is to wait no more.
 			r.Body = &drainingBody{ReadCloser: r.Body, stopping: u.stopping}
-			defer context.AfterFunc(u.stopping, call.interrupt)()
 		}
 		inner.ServeHTTP(tw, r)
 		tw.end()
@@ -173,19 +173,24 @@ func callOf(ctx context.Context) (*tusCall, error) {
 // interrupt ends the wait for the client's next bytes.
 func (c *tusCall) interrupt() { _ = c.rc.SetReadDeadline(time.Now()) } // a connection that is gone waits no more either
 
-// drainingBody brings no more once the edge drains.
+// drainingBody brings no more once the edge drains, and says so: a client tells that from a connection that broke off.
 type drainingBody struct {
 	io.ReadCloser
 
 	stopping context.Context //nolint:containedctx // the edge's
 }
 
-func (b *drainingBody) Read(p []byte) (int, error) {
-	if b.stopping.Err() != nil {
-		return 0, io.ErrUnexpectedEOF
+func (b *drainingBody) Read(p []byte) (n int, err error) {
+	if b.stopping.Err() == nil {
+		if n, err = b.ReadCloser.Read(p); err == nil || errors.Is(err, io.EOF) || b.stopping.Err() == nil {
+			return n, err //nolint:wrapcheck // as io.Reader has it
+		}
 	}
-	return b.ReadCloser.Read(p)
+	return n, tusError(errDraining)
 }
+
+// errDraining is what uploads end with when their edge does.
+var errDraining = fabric.Errorf(fabric.CodeUnavailable, "this server is going away: go on from where the upload is")
 
 // NewUpload implements tusd.DataStore.
 func (u *uploads) NewUpload(ctx context.Context, info tusd.FileInfo) (tusd.Upload, error) {
