@@ -31,6 +31,7 @@ type MediaConfig struct {
 	Pairs   int           // who chat meanwhile
 	Every   time.Duration // each pair sends a message so often
 	Calm    time.Duration // how long the chat is watched without uploads
+	Rest    time.Duration // the server's memory stays the same for so long before; default 20 s
 	Weft    string        // the weft program; empty: this one
 	Note    func(format string, args ...any)
 }
@@ -41,6 +42,9 @@ func (cfg *MediaConfig) validate() error {
 	}
 	if cfg.Note == nil {
 		cfg.Note = func(string, ...any) {}
+	}
+	if cfg.Rest <= 0 {
+		cfg.Rest = restSame
 	}
 	return nil
 }
@@ -263,7 +267,7 @@ func (m *mediaRun) firstByte(ctx context.Context, id fabric.MediaID, at int64) (
 // When the server counts as being at rest: what NATS keeps of files for a while (10 s past their last use) is gone then, and
 // given back.
 const (
-	restSame  = 20 * time.Second // its memory stays the same for so long
+	restSame  = 20 * time.Second // its memory stays the same for so long, by default
 	restBytes = 1 << 20          // but for that much
 	restMost  = 2 * time.Minute
 )
@@ -274,7 +278,7 @@ func (m *mediaRun) rest(ctx context.Context) error {
 	defer tick.Stop()
 	began := time.Now()
 	var was int
-	for since := began; time.Since(since) < restSame && time.Since(began) < restMost; {
+	for since := began; time.Since(since) < m.cfg.Rest && time.Since(began) < restMost; {
 		is, err := m.up.resident()
 		if err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 // A small run has every figure.
 func TestMedia(t *testing.T) {
 	r, err := bench.Media(t.Context(), bench.MediaConfig{
-		Dir: t.TempDir(), Bytes: 10 << 20, Uploads: 2, Pairs: 2, Every: 10 * time.Millisecond, Calm: 300 * time.Millisecond, Weft: weftest.Binary(t),
+		Dir: t.TempDir(), Bytes: 10 << 20, Uploads: 2, Pairs: 2, Every: 10 * time.Millisecond, Calm: 300 * time.Millisecond, Rest: time.Second, Weft: weftest.Binary(t),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -65,7 +65,7 @@ func NewParts(nc *nats.Conn, shards int) (*Parts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
-	return &Parts{nc: nc, js: js, shards: shards, turns: newTurns()}, nil
+	return &Parts{nc: nc, js: js, shards: shards, turns: newTurns(turnsHere())}, nil
 }
 
 // Tail is how far an upload is.

@@ -2,29 +2,33 @@ package blob
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
 
-// turns has parts written one after the other, whoever's they are: ten uploads at once fill neither the connection nor the
-// server with more than one does. While several want to write, twice the time that a part took passes before the next one, so
-// that messages have the machine and the disk for most of the time. One upload alone waits for nobody.
+// turns has few parts written at once, whoever's they are: ten uploads fill neither the connection nor the server with more
+// than these. While others want to write, twice the time that a part took passes before a turn goes on to the next one, so that
+// messages have the machine and the disk for most of the time. An upload that has no others beside it waits for nobody.
 type turns struct {
-	turn    chan struct{} // has one token
+	free    chan struct{} // a token for each turn
 	waiting atomic.Int32
 }
 
 // longestPause bounds the time that is left to others. A part that takes long says that the disk is behind.
 const longestPause = 500 * time.Millisecond
 
-func newTurns() *turns { return &turns{turn: make(chan struct{}, 1)} }
+// turnsHere is how many parts a process writes at once: for half of its cores, since a part keeps about one busy.
+func turnsHere() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
-// take waits for the caller's turn, which ends with done.
+func newTurns(n int) *turns { return &turns{free: make(chan struct{}, n)} }
+
+// take waits for a turn, which ends with done.
 func (t *turns) take(ctx context.Context) (done func(), err error) {
 	t.waiting.Add(1)
 	defer t.waiting.Add(-1)
 	select {
-	case t.turn <- struct{}{}:
+	case t.free <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -33,6 +37,6 @@ func (t *turns) take(ctx context.Context) (done func(), err error) {
 		if t.waiting.Load() > 0 {
 			time.Sleep(min(2*time.Since(began), longestPause))
 		}
-		<-t.turn
+		<-t.free
 	}, nil
 }
