@@ -29,7 +29,7 @@ var giveBack = []int{3 * lastChecks, 15 * lastChecks}
 var paces = []struct {
 	rate    uint64
 	percent int
-}{{16 << 20, 10}, {256 << 20, 30}, {math.MaxUint64, 100}}
+}{{16 << 20, 10}, {150 << 20, 30}, {math.MaxUint64, 100}}
 
 // leastGarbage is how many bytes of garbage may gather in any case. A small process whose files or downloads begin would
 // collect all the time otherwise, until its pace is set anew.
