@@ -45,7 +45,7 @@ func (u *uploads) checked(r *http.Request, call *tusCall) (done func(), err erro
 		return nothing, tooLarge
 	}
 	s := &spool{}
-	n, err := io.Copy(io.MultiWriter(sum, s), io.LimitReader(&attentive{r.Body, call}, most+1))
+	n, err := io.Copy(io.MultiWriter(sum, s), io.LimitReader(&attentive{&drainingBody{r.Body, call.stopping}, call}, most+1))
 	switch {
 	case err != nil && call.stopping.Err() != nil:
 		err = errDraining
@@ -89,10 +89,9 @@ type attentive struct {
 }
 
 func (p *attentive) Read(b []byte) (int, error) {
-	_ = p.call.rc.SetReadDeadline(time.Now().Add(silence)) // without deadlines it waits for the connection's end
-	if p.call.stopping.Err() != nil {                      // asked after that: what interrupts it sets a deadline too
-		return 0, errDraining
-	}
+	// Without deadlines it waits for the connection's end. This comes before drainingBody asks whether the edge drains: what
+	// interrupts the wait then sets a deadline too.
+	_ = p.call.rc.SetReadDeadline(time.Now().Add(silence))
 	return p.Reader.Read(b)
 }
 

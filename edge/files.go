@@ -157,13 +157,13 @@ func (w *slowWriter) Write(b []byte) (int, error) {
 // ReadFrom implements io.ReaderFrom, for http.ServeContent: the range of a file that it wants goes out part by part, as it came
 // from NATS.
 func (w *slowWriter) ReadFrom(src io.Reader) (n int64, err error) {
-	l, ok := src.(*io.LimitedReader)
-	if !ok {
-		return io.Copy(struct{ io.Writer }{w}, src) //nolint:wrapcheck // as io.ReaderFrom has it
+	l, _ := src.(*io.LimitedReader)
+	var file *blob.Reader
+	if l != nil {
+		file, _ = l.R.(*blob.Reader)
 	}
-	file, ok := l.R.(*blob.Reader)
-	if !ok {
-		return io.Copy(struct{ io.Writer }{w}, src) //nolint:wrapcheck // as above
+	if file == nil {
+		return io.Copy(struct{ io.Writer }{w}, src) //nolint:wrapcheck // as io.ReaderFrom has it
 	}
 	for l.N > 0 && err == nil {
 		var data []byte
