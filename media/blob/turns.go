@@ -25,12 +25,12 @@ func newTurns(n int) *turns { return &turns{free: make(chan struct{}, n)} }
 
 // take waits for a turn, which ends with done.
 func (t *turns) take(ctx context.Context) (done func(), err error) {
-	t.waiting.Add(1)
-	defer t.waiting.Add(-1)
 	select {
-	case t.free <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case t.free <- struct{}{}: // a turn was free: nobody was made to wait
+	default:
+		if err := t.wait(ctx); err != nil {
+			return nil, err
+		}
 	}
 	began := time.Now()
 	return func() {
@@ -39,4 +39,15 @@ func (t *turns) take(ctx context.Context) (done func(), err error) {
 		}
 		<-t.free
 	}, nil
+}
+
+func (t *turns) wait(ctx context.Context) error {
+	t.waiting.Add(1)
+	defer t.waiting.Add(-1)
+	select {
+	case t.free <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
