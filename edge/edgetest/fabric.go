@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http/httptest"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,7 @@ type Config struct {
 	Lease  time.Duration // of the edges
 	Limits func(*edge.Limits)
 	Read   time.Duration    // how long an edge's server reads a request; 0 is for ever
+	Socket int              // bytes that an edge's sockets hold of what is sent; 0 is what the system lets them
 	Now    func() time.Time // the edges' clock for how long NATS was away
 
 	StayDrained bool // see edge.Config
@@ -210,6 +212,14 @@ func (f *Fabric) EdgeAt(t testing.TB, server *weftest.NATS) *Edge {
 	}
 	srv := httptest.NewUnstartedServer(ed.Handler())
 	srv.Config.ReadTimeout = f.cfg.Read
+	if f.cfg.Socket > 0 {
+		srv.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+			if err := c.(*net.TCPConn).SetWriteBuffer(f.cfg.Socket); err != nil {
+				t.Error(err)
+			}
+			return ctx
+		}
+	}
 	srv.Start()
 	e.URL = srv.URL
 	var ctx context.Context
