@@ -92,12 +92,11 @@ func (s site) options(t *testing.T, file string) *server.Options {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := weftest.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 func run(t *testing.T, opts *server.Options) *server.Server {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -129,7 +128,7 @@ func newPostgres(settings ...string) (*PostgresServer, error) {
 		return nil, err
 	}
 	for attempt := 0; ; attempt++ { // somebody else may take the port between our look and our use
-		if p.port, err = freePort(); err != nil {
+		if p.port, err = FreePort(); err != nil {
 			return nil, err
 		}
 		if err = p.Start(); err == nil {
@@ -386,13 +385,4 @@ func postgresUser() (*syscall.Credential, error) {
 		return nil, fmt.Errorf("user postgres: %w", err)
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

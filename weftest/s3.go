@@ -69,7 +69,7 @@ func StartS3(t *testing.T) *S3 {
 	const access, secret = "weft-test", "weft-test-secret"
 	t.Setenv("AWS_ACCESS_KEY_ID", access)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", secret)
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
