@@ -20,6 +20,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/weft-im/weft/door"
+	"github.com/weft-im/weft/weftest"
 )
 
 // authority is a certificate authority as Let's Encrypt is one: its own test server (Pebble), which asks the host that a
@@ -62,23 +63,12 @@ func newAuthority(t *testing.T, httpPort, tlsPort int) authority {
 	return a
 }
 
-// freePort returns a port that nothing listens on.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // Certificates come from an authority by either of its challenges, are kept, and are got for no other name.
 func TestACME(t *testing.T) {
 	for _, challenge := range []string{"http-01", "tls-alpn-01"} {
 		t.Run(challenge, func(t *testing.T) {
 			const host = "chat.weft.test"
-			front, plain := freePort(t), freePort(t)
+			front, plain := weftest.FreePort(t), weftest.FreePort(t)
 			a := newAuthority(t, plain, front)
 			cfg := door.Config{Listen: addr(front), TLS: door.TLS{
 				Hosts: []string{host}, Email: "ops@weft.test", Directory: a.URL + wfe.DirectoryPath, Cache: t.TempDir(), Client: a.Client(),

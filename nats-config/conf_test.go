@@ -81,22 +81,13 @@ func (s site) options(t *testing.T, file string) *server.Options {
 	}
 	opts.Host, opts.Port, opts.HTTPPort = "127.0.0.1", server.RANDOM_PORT, 0
 	if opts.LeafNode.Port != 0 {
-		opts.LeafNode.Host, opts.LeafNode.Port = "127.0.0.1", freePort(t)
+		opts.LeafNode.Host, opts.LeafNode.Port = "127.0.0.1", weftest.FreePort(t)
 	}
 	if opts.StoreDir, err = filepath.Abs(opts.StoreDir); err != nil {
 		t.Fatal(err)
 	}
 	opts.NoSigs, opts.NoLog = true, true
 	return opts
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	port, err := weftest.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 func run(t *testing.T, opts *server.Options) *server.Server {
@@ -246,7 +237,7 @@ func startThree(t *testing.T, s site) []*server.Server {
 		if len(opts.Routes) != 3 || opts.Cluster.TLSConfig == nil || opts.Cluster.TLSConfig.ClientAuth != tls.RequireAndVerifyClientCert {
 			t.Fatalf("n%d: routes %v", i+1, opts.Routes)
 		}
-		opts.Cluster.Host, opts.Cluster.Port = "127.0.0.1", freePort(t)
+		opts.Cluster.Host, opts.Cluster.Port = "127.0.0.1", weftest.FreePort(t)
 		routes = append(routes, &url.URL{Scheme: "nats-route", Host: fmt.Sprintf("127.0.0.1:%d", opts.Cluster.Port)})
 		all = append(all, opts)
 	}

@@ -128,7 +128,7 @@ func newPostgres(settings ...string) (*PostgresServer, error) {
 		return nil, err
 	}
 	for attempt := 0; ; attempt++ { // somebody else may take the port between our look and our use
-		if p.port, err = FreePort(); err != nil {
+		if p.port, err = freePort(); err != nil {
 			return nil, err
 		}
 		if err = p.Start(); err == nil {

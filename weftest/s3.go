@@ -69,11 +69,7 @@ func StartS3(t *testing.T) *S3 {
 	const access, secret = "weft-test", "weft-test-secret"
 	t.Setenv("AWS_ACCESS_KEY_ID", access)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", secret)
-	port, err := FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	host, dir := fmt.Sprintf("127.0.0.1:%d", port), t.TempDir()
+	host, dir := fmt.Sprintf("127.0.0.1:%d", FreePort(t)), t.TempDir()
 	data, meta := filepath.Join(dir, "data"), filepath.Join(dir, "meta")
 	if err := errors.Join(os.Mkdir(data, 0o750), os.Mkdir(meta, 0o750)); err != nil {
 		t.Fatal(err)
