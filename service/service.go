@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,14 +23,17 @@ const Version = "0.1.0"
 // handleTimeout bounds one request's work: whoever asked has given up by then.
 const handleTimeout = 10 * time.Second
 
+// lastFlush bounds how long Stop waits for the server to know that nothing is served here any more.
+const lastFlush = 2 * time.Second
+
 // Host is one role's micro service. Its handlers run concurrently, at most as many at once as it was given.
 type Host struct {
+	nc    *nats.Conn
 	svc   micro.Service
 	log   *slog.Logger
 	slots chan struct{}
 	ctx   context.Context
 	stop  context.CancelFunc
-	wg    sync.WaitGroup
 }
 
 // New registers a service on nc. Stop it to end it; concurrency bounds the requests at work.
@@ -46,7 +48,7 @@ func New(nc *nats.Conn, name, description string, concurrency int, log *slog.Log
 		return nil, fmt.Errorf("register service %s: %w", name, err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &Host{svc: svc, log: log, slots: make(chan struct{}, concurrency), ctx: ctx, stop: stop}, nil
+	return &Host{nc: nc, svc: svc, log: log, slots: make(chan struct{}, concurrency), ctx: ctx, stop: stop}, nil
 }
 
 // Serve is the life of a role that only answers: it registers a service with what register adds, closes ready once the
@@ -97,10 +99,14 @@ func Handle[Req, Reply any](h *Host, verb subjects.Verb, f func(context.Context,
 	// micro hands over one request at a time; the slots make it many, and hold it back when they are all taken, so that
 	// what piles up waits in NATS's bounded pending queue and not in goroutines.
 	err := h.svc.AddEndpoint(verb.Name, micro.HandlerFunc(func(r micro.Request) {
-		h.slots <- struct{}{}
-		h.wg.Add(1)
+		select {
+		case h.slots <- struct{}{}:
+		case <-h.ctx.Done():
+			h.refuse(r, verb, fabric.Errorf(fabric.CodeUnavailable, "the %s service is going away: try again", verb.Service))
+			return
+		}
 		go func() {
-			defer func() { <-h.slots; h.wg.Done() }()
+			defer func() { <-h.slots }()
 			serve(r)
 		}()
 	}), micro.WithEndpointSubject(verb.String()))
@@ -122,10 +128,13 @@ func (h *Host) refuse(r micro.Request, verb subjects.Verb, err error) {
 	}
 }
 
-// Stop takes no further requests and waits for those at work.
+// Stop takes no further requests and waits for those at work: what is asked once it has returned reaches another process.
 func (h *Host) Stop() error {
 	err := h.svc.Stop()
-	h.wg.Wait()
+	_ = h.nc.FlushTimeout(lastFlush) // where the connection is away, nobody reaches us
+	for range cap(h.slots) {
+		h.slots <- struct{}{} // it has no more requests at work; what still waits for a slot is refused
+	}
 	h.stop()
 	return err
 }
