@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -73,9 +74,11 @@ func TestEachLimitIsKeptAndCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 			req.Header.Set("Authorization", "Bearer "+ann.AccessToken)
+			req.Header.Set("Expect", "100-continue") // the body is sent when the server wants it: it is at work then
+			client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute, DisableKeepAlives: true}}
 			ended := make(chan error, 1)
 			go func() {
-				resp, err := http.DefaultClient.Do(req)
+				resp, err := client.Do(req)
 				if err == nil {
 					err = resp.Body.Close()
 				}
