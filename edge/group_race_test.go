@@ -1,12 +1,14 @@
 package edge_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/weft-im/weft/edge/edgetest"
 	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/subjects"
+	"github.com/weft-im/weft/weftest"
 )
 
 // People come and go while others write, on two edges. What each device got, live and by resumes, is what the log says it
@@ -114,6 +117,45 @@ func TestComingAndGoingAmidSends(t *testing.T) {
 		if what := difference(away.got, want); what != "" {
 			t.Errorf("guest %d's resume, %s", i, what)
 		}
+	}
+}
+
+// An edge that learns late that somebody came, when they have gone and come again, hands them both times, in order.
+func TestComingAgainBeforeTheEdgeKnew(t *testing.T) {
+	f := edgetest.Start(t, edgetest.Config{})
+	here, there := f.Edge(t), f.Edge(t)
+	ann, bob := f.User(t, here, "ann"), f.User(t, here, "bob")
+	a, b := edgetest.Connect(t, here, ann, ""), edgetest.Connect(t, there, bob, "")
+	a.Synced()
+	b.Synced()
+	c := newGroup(t, here, ann)
+	bobs := fmt.Sprintf("/v1/groups/%s/members/%s", c, bob.User.ID)
+	change := func(method string, want int) {
+		t.Helper()
+		if status, o := groupCall(t, here, ann, method, bobs, nil); status != want {
+			t.Fatalf("%s: %d %v", method, status, o)
+		}
+	}
+	// Bob's edge asks what he is in the group, and the answer is lost: it asks again when he has been out and in.
+	var lost atomic.Bool
+	there.Link.Drop(func(_ string, payload []byte) bool {
+		return bytes.Contains(payload, []byte(`"settings":`)) && bytes.Contains(payload, []byte(`"role":"member"`)) && !lost.Swap(true)
+	})
+	change("PUT", http.StatusCreated)
+	weftest.Eventually(t, "the answer is lost", lost.Load)
+	a.Send(string(c), "", "the first time")
+	change("DELETE", http.StatusNoContent)
+	a.Send(string(c), "", "not his")
+	change("PUT", http.StatusCreated)
+	last := a.Send(string(c), "", "the second time").Num("seq")
+	want := spansInLog(t, f, c, bob.User.ID)
+	var got []uint64
+	for len(got) == 0 || got[len(got)-1] != last {
+		o := b.Await("a message of the group", func(o edgetest.Object) bool { return o.Event() == "message" && o.Str("channel") == string(c) })
+		got = append(got, o.Num("seq"))
+	}
+	if what := difference(got, want); what != "" {
+		t.Error(what)
 	}
 }
 

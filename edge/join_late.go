@@ -12,17 +12,52 @@ import (
 	"github.com/weft-im/weft/subjects"
 )
 
-// joinLate makes a user a member who learned from their self channel that they are one by the record at seq: nobody else
+// join is a user who is on the way to be a member of a group here.
+type join struct {
+	m *member
+	c fabric.ChannelID
+}
+
+// joining is by which records a join was heard of. Invariant: while there is one, nothing of the group that lies behind
+// first reaches the user by another way. Who was in, out and in again before it ended would have the second time first.
+type joining struct{ first, newest uint64 }
+
+// beginJoin makes a user a member who learned from their self channel that they are one by the record at seq: nobody else
 // of the group is here, or the record was lost on the way. All of the group's log from that record on is theirs, up to
 // the one that ends it, if they are out again already.
-func (l *live) joinLate(m *member, c fabric.ChannelID, seq uint64) {
+func (l *live) beginJoin(who join, seq uint64) {
+	if j := l.joins[who]; j != nil {
+		j.newest = max(j.newest, seq)
+		return
+	}
+	j := &joining{seq, seq}
+	l.joins[who] = j
+	l.edge.wg.Go(func() { l.joinLate(who, j) })
+}
+
+// joinsEarlier reports whether the record at seq comes to a user by a join that is under way. The join is over where the
+// record is its own.
+func (l *live) joinsEarlier(who join, seq uint64) bool {
+	j := l.joins[who]
+	if j != nil && j.first == seq {
+		delete(l.joins, who)
+	}
+	return j != nil && j.first < seq
+}
+
+func (l *live) joinLate(who join, j *joining) {
 	e := l.edge
+	defer l.do(e.ctx, func() {
+		if l.joins[who] == j {
+			delete(l.joins, who)
+		}
+	})
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		err := l.tryJoinLate(m, c, seq)
-		if err == nil || e.ctx.Err() != nil || e.hub.memberOf(m.id) != m {
+		err := l.tryJoinLate(who, j)
+		if err == nil || e.ctx.Err() != nil || e.hub.memberOf(who.m.id) != who.m {
 			return
 		}
-		e.log.Warn("cannot add a member to a group; trying again", "channel", c, "err", err)
+		e.log.Warn("cannot add a member to a group; trying again", "channel", who.c, "err", err)
 		select {
 		case <-time.After(wait):
 		case <-e.ctx.Done():
@@ -31,8 +66,8 @@ func (l *live) joinLate(m *member, c fabric.ChannelID, seq uint64) {
 	}
 }
 
-func (l *live) tryJoinLate(m *member, c fabric.ChannelID, seq uint64) error {
-	e := l.edge
+func (l *live) tryJoinLate(who join, j *joining) error {
+	e, m, c, seq := l.edge, who.m, who.c, j.first
 	ctx, cancel := context.WithTimeout(e.ctx, callTimeout)
 	defer cancel()
 	// What the group's rules are, and the user's role. Who is out again already has none: what the log says of them counts.
@@ -76,7 +111,7 @@ func (l *live) tryJoinLate(m *member, c fabric.ChannelID, seq uint64) error {
 		}
 		after = max(after, upto)
 		behind := make(chan uint64, 1)
-		l.do(ctx, func() { behind <- l.admitLate(m, g, ms, recs, after) })
+		l.do(ctx, func() { behind <- l.admitLate(who, j, g, ms, recs, after) })
 		select {
 		case seq := <-behind:
 			if seq == 0 {
@@ -90,16 +125,26 @@ func (l *live) tryJoinLate(m *member, c fabric.ChannelID, seq uint64) error {
 }
 
 // admitLate adds a member and hands them what they should have had, of which recs are all up to a seq. Where the group's
-// sessions have had more than that, it does nothing and returns up to where it must be read.
-func (l *live) admitLate(m *member, g *group, ms contract.Membership, recs []msglog.Record, upto uint64) uint64 {
-	hub := l.edge.hub
-	if _, in := hub.membership(ms.Channel, m.id); in {
+// sessions have had more than that, or the join was heard of by a later record, it does nothing and returns up to where it
+// must be read.
+func (l *live) admitLate(who join, j *joining, g *group, ms contract.Membership, recs []msglog.Record, upto uint64) uint64 {
+	m := who.m
+	if l.joins[who] != j {
 		return 0 // the record came meanwhile
 	}
-	t := l.tails[ms.Channel]
-	if t != nil && t.seq > upto {
-		return t.seq
+	if _, in := l.edge.hub.membership(ms.Channel, m.id); in {
+		delete(l.joins, who) // their groups were listed meanwhile
+		return 0
 	}
+	need := j.newest
+	t := l.tails[ms.Channel]
+	if t != nil {
+		need = max(need, t.seq)
+	}
+	if need > upto {
+		return need
+	}
+	delete(l.joins, who)
 	l.followLate(m, ms)
 	shard := subjects.Shard(ms.Channel, len(l.seen))
 	if t == nil {

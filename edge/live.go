@@ -21,6 +21,7 @@ type live struct {
 	msgs    chan *nats.Msg
 	control chan func() // work for the loop's goroutine
 	tails   map[fabric.ChannelID]*tail
+	joins   map[join]*joining
 	event   []byte // the event being built; sessions copy it
 
 	seen    []atomic.Uint64 // the highest seq seen, by shard
@@ -45,6 +46,7 @@ func newLive(e *Edge, msgs chan *nats.Msg) *live {
 		edge: e, msgs: msgs,
 		control: make(chan func(), 256),
 		tails:   make(map[fabric.ChannelID]*tail),
+		joins:   make(map[join]*joining),
 		seen:    make([]atomic.Uint64, e.cfg.Shards),
 	}
 }

@@ -80,7 +80,7 @@ func (l *live) came(rec msglog.Record, change fabric.MemberChange) {
 	}
 	for i, u := range change.Users {
 		m := l.edge.hub.memberOf(u)
-		if m == nil {
+		if m == nil || l.joinsEarlier(join{m, rec.Channel}, rec.Seq) {
 			continue
 		}
 		as := role
@@ -152,7 +152,7 @@ func (l *live) deliverSelf(shard int, rec msglog.Record) {
 	switch change := b.channel(); change.Change {
 	case fabric.ChangeAdded:
 		if _, in := l.edge.hub.membership(change.Channel, u); !in && change.Seq > 0 {
-			l.edge.wg.Go(func() { l.joinLate(m, change.Channel, change.Seq) })
+			l.beginJoin(join{m, change.Channel}, change.Seq)
 		}
 	case fabric.ChangeRemoved:
 		l.removedLate(change, u)
