@@ -1,14 +1,12 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -30,7 +28,7 @@ type MediaConfig struct {
 	Uploads int           // at once, while the server's memory and the chat are watched
 	Pairs   int           // who chat meanwhile
 	Every   time.Duration // each pair sends a message so often
-	Calm    time.Duration // how long the chat is watched without uploads
+	Calm    time.Duration // how long the chat is watched without uploads, again and again while they last
 	Rest    time.Duration // the server's memory stays the same for so long before; default 20 s
 	Weft    string        // the weft program; empty: this one
 	Note    func(format string, args ...any)
@@ -124,9 +122,9 @@ func (p pattern) ReadAt(b []byte, at int64) (n int, err error) {
 	return n, nil
 }
 
-func (m *mediaRun) upload(ctx context.Context, i int) (client.Media, error) {
+func (m *mediaRun) upload(ctx context.Context, i int, body io.ReaderAt) (client.Media, error) {
 	a, to := m.account(i)
-	f, err := a.Upload(ctx, client.Upload{To: to, Name: "bench.bin", Size: m.cfg.Bytes, Body: newPattern()})
+	f, err := a.Upload(ctx, client.Upload{To: to, Name: "bench.bin", Size: m.cfg.Bytes, Body: body})
 	if err != nil {
 		return f, fmt.Errorf("bench: upload: %w", err)
 	}
@@ -148,7 +146,7 @@ func (m *mediaRun) throughput(ctx context.Context) error {
 	var f client.Media
 	for range 2 {
 		began := time.Now()
-		if f, err = m.upload(ctx, 0); err != nil {
+		if f, err = m.upload(ctx, 0, newPattern()); err != nil {
 			return err
 		}
 		ours = max(ours, m.mibs(time.Since(began)))
@@ -295,8 +293,16 @@ func (m *mediaRun) rest(ctx context.Context) error {
 	return nil
 }
 
-// busy watches a chat and the server's memory in calm, and while files go up.
+// How the chat is watched: calm and uploads take turns, so that a machine that is slower for a while is so for both.
+const (
+	calmsAnUpload = 2               // the files go up for so many times as long as it is calm
+	settle        = 2 * time.Second // what is under way comes to its end before it counts as calm
+)
+
+// busy watches a chat and the server's memory while files go up, and the chat in between while their bytes stop coming.
 func (m *mediaRun) busy(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	chat, err := m.chat(ctx)
 	if err != nil {
 		return err
@@ -306,26 +312,37 @@ func (m *mediaRun) busy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	calm := chat.watch(ctx, m.cfg.Calm)
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	began := time.Now()
+	g := new(gate)
+	g.close()
+	done, noMore := context.WithCancel(ctx)
 	failed := make([]error, m.cfg.Uploads)
 	var uploads, watchers sync.WaitGroup
 	for i := range m.cfg.Uploads {
-		uploads.Go(func() { _, failed[i] = m.upload(ctx, i) })
+		uploads.Go(func() { _, failed[i] = m.upload(ctx, i, gated{newPattern(), g}) })
 	}
-	done, noMore := context.WithCancel(ctx)
+	watchers.Go(func() {
+		uploads.Wait()
+		noMore()
+	})
 	var most int
 	var blind error
 	watchers.Go(func() { most, blind = m.peak(done) })
-	var during *latency
-	watchers.Go(func() { during = chat.watch(done, math.MaxInt64) })
-	uploads.Wait()
-	took := time.Since(began)
-	noMore()
+	calm, during := newLatency(), newLatency()
+	var took time.Duration
+	for done.Err() == nil {
+		chat.measure(nil)
+		wait(done, settle)
+		chat.measure(calm)
+		wait(ctx, m.cfg.Calm)
+		chat.measure(during)
+		g.open()
+		took += wait(done, calmsAnUpload*m.cfg.Calm)
+		g.close()
+	}
+	g.open() // for who failed and is on the way out
 	watchers.Wait()
-	if err := errors.Join(append(failed, blind)...); err != nil {
+	chat.measure(nil)
+	if err := errors.Join(append(failed, blind, chat.failure(), ctx.Err())...); err != nil {
 		return err
 	}
 	m.report.add("uploads_mib_s", "uploads at once", number(m.mibs(took)*float64(m.cfg.Uploads)), "MiB/s")
@@ -337,6 +354,35 @@ func (m *mediaRun) busy(ctx context.Context) error {
 		m.report.add("chat_ratio", "p99 during to p99 in calm", number(*then / *before), "×")
 	}
 	return nil
+}
+
+// wait waits for a time, or until ctx ends, and returns how long that was.
+func wait(ctx context.Context, d time.Duration) time.Duration {
+	began := time.Now()
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+	return time.Since(began)
+}
+
+// gate lets bytes through while it is open.
+type gate struct{ mu sync.RWMutex }
+
+func (g *gate) close() { g.mu.Lock() }
+func (g *gate) open()  { g.mu.Unlock() }
+
+// gated is a file whose bytes come while its gate is open.
+type gated struct {
+	pattern
+	gate *gate
+}
+
+// ReadAt implements io.ReaderAt.
+func (f gated) ReadAt(b []byte, at int64) (int, error) {
+	f.gate.mu.RLock()
+	defer f.gate.mu.RUnlock()
+	return f.pattern.ReadAt(b, at)
 }
 
 // peak returns the most resident memory that the server has until ctx ends, in bytes.
@@ -359,17 +405,21 @@ func (m *mediaRun) peak(ctx context.Context) (most int, err error) {
 
 // chatter is pairs of users of whom one writes to the other at a pace.
 type chatter struct {
-	every    time.Duration
 	from, to []*client.Session
-	channels []fabric.ChannelID
 	clock    clock
+	stop     context.CancelFunc
+	sending  sync.WaitGroup
 
-	mu  sync.Mutex
-	got *latency
+	mu    sync.Mutex
+	spell int
+	into  []*latency // by spell: a message counts where it was sent
+	err   error      // of the first message that was not taken
 }
 
+// chat has the pairs chat until it is closed.
 func (m *mediaRun) chat(ctx context.Context) (*chatter, error) {
-	c := &chatter{every: m.cfg.Every, clock: clock{time.Now()}}
+	ctx, stop := context.WithCancel(ctx)
+	c := &chatter{clock: clock{time.Now()}, stop: stop, into: []*latency{nil}}
 	connect := func(u user, handler func(client.Event)) (*client.Session, error) {
 		return client.Connect(ctx, client.Options{URL: m.up.URL, Tokens: oneToken(u.Access), Handler: handler})
 	}
@@ -384,15 +434,61 @@ func (m *mediaRun) chat(ctx context.Context) (*chatter, error) {
 			return nil, fmt.Errorf("bench: connect: %w", err)
 		}
 		c.to = append(c.to, from)
-		c.channels = append(c.channels, fabric.Direct(m.users[2*i].ID, m.users[2*i+1].ID))
+		channel := string(fabric.Direct(m.users[2*i].ID, m.users[2*i+1].ID))
+		c.sending.Go(func() { c.send(ctx, c.from[i], channel, m.cfg.Every) })
 	}
 	return c, nil
 }
 
 func (c *chatter) close() {
+	c.stop()
+	c.sending.Wait()
 	for _, s := range append(c.from, c.to...) {
 		s.Close()
 	}
+}
+
+// chatted is the body of a chatter's messages.
+type chatted struct {
+	At    time.Duration `json:"at"` // by the run's clock
+	Spell int           `json:"spell"`
+	Text  string        `json:"text"`
+}
+
+func (c *chatter) send(ctx context.Context, s *client.Session, channel string, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		c.mu.Lock()
+		spell := c.spell
+		c.mu.Unlock()
+		body, err := json.Marshal(chatted{c.clock.now(), spell, "as one types"})
+		if err != nil {
+			panic(err) // it is two numbers and a text
+		}
+		_, err = s.SendAsync(client.Draft{To: channel, Kind: "text", Body: body, CID: fabric.NewCID()}, func(_ fabric.Sent, err error) { c.failed(ctx, err) })
+		c.failed(ctx, err)
+	}
+}
+
+// failed notes what a message failed by, unless the chat is at its end.
+func (c *chatter) failed(ctx context.Context, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil && ctx.Err() == nil && c.err == nil {
+		c.err = fmt.Errorf("bench: a message of the chat: %w", err)
+	}
+}
+
+func (c *chatter) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
 }
 
 func (c *chatter) receive(e client.Event) {
@@ -400,47 +496,22 @@ func (c *chatter) receive(e client.Event) {
 	if !ok {
 		return
 	}
-	var body struct {
-		At int64 `json:"at"`
-	}
-	if json.NewDecoder(bytes.NewReader(m.Body)).Decode(&body) != nil {
+	var body chatted
+	if json.Unmarshal(m.Body, &body) != nil {
 		return
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.got != nil {
-		c.got.recorder().record(c.clock.now() - time.Duration(body.At))
+	l := c.into[body.Spell]
+	c.mu.Unlock()
+	if l != nil {
+		l.recorder().record(c.clock.now() - body.At)
 	}
 }
 
-// watch has the pairs chat for a time, or until ctx ends.
-func (c *chatter) watch(ctx context.Context, d time.Duration) *latency {
-	l := newLatency()
-	c.mu.Lock()
-	c.got = l
-	c.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	var wg sync.WaitGroup
-	for i, s := range c.from {
-		wg.Go(func() {
-			tick := time.NewTicker(c.every)
-			defer tick.Stop()
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case <-tick.C:
-				}
-				body := fmt.Appendf(nil, `{"at":%d,"text":"as one types"}`, c.clock.now())
-				_, _ = s.SendAsync(client.Draft{To: string(c.channels[i]), Kind: "text", Body: body, CID: fabric.NewCID()}, func(fabric.Sent, error) {})
-			}
-		})
-	}
-	wg.Wait()
-	time.Sleep(200 * time.Millisecond) // what is under way
+// measure records into l, or nowhere, what is sent from now on.
+func (c *chatter) measure(l *latency) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.got = nil
-	return l
+	c.into = append(c.into, l)
+	c.spell = len(c.into) - 1
 }

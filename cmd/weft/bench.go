@@ -170,7 +170,7 @@ type benchMediaCmd struct {
 	Uploads int           `default:"10" help:"Uploads at once."`
 	Pairs   int           `default:"10" help:"Pairs of users who chat meanwhile."`
 	Every   time.Duration `default:"50ms" help:"How often each pair sends."`
-	Calm    time.Duration `default:"10s" help:"How long the chat is measured without uploads."`
+	Calm    time.Duration `default:"5s" help:"How long the chat is measured without uploads; it is again and again, and twice as long with them, until they are through."`
 }
 
 // Run runs the mode.
