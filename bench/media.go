@@ -312,6 +312,12 @@ func (m *mediaRun) busy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	alone, enough := context.WithTimeout(ctx, settle+m.cfg.Calm)
+	defer enough()
+	chatting, err := m.peak(alone)
+	if err != nil {
+		return err
+	}
 	g := new(gate)
 	g.close()
 	done, noMore := context.WithCancel(ctx)
@@ -347,6 +353,7 @@ func (m *mediaRun) busy(ctx context.Context) error {
 	}
 	m.report.add("uploads_mib_s", "uploads at once", number(m.mibs(took)*float64(m.cfg.Uploads)), "MiB/s")
 	m.report.add("memory_idle_mib", "the server's memory before", number(float64(idle)/(1<<20)), "MiB")
+	m.report.add("memory_chat_mib", "with the chat alone at most, above that", number(float64(chatting-idle)/(1<<20)), "MiB")
 	m.report.add("memory_more_mib", "and during them at most, above that", number(float64(most-idle)/(1<<20)), "MiB")
 	m.report.addQuantiles("calm", "send→receive in calm", calm)
 	m.report.addQuantiles("during", "send→receive during them", during)
