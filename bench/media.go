@@ -434,15 +434,17 @@ func (m *mediaRun) chat(ctx context.Context) (*chatter, error) {
 		from, err := connect(m.users[2*i], func(client.Event) {})
 		if err == nil {
 			c.from = append(c.from, from)
-			from, err = connect(m.users[2*i+1], c.receive)
+			var to *client.Session
+			if to, err = connect(m.users[2*i+1], c.receive); err == nil {
+				c.to = append(c.to, to)
+			}
 		}
 		if err != nil {
 			c.close()
 			return nil, fmt.Errorf("bench: connect: %w", err)
 		}
-		c.to = append(c.to, from)
 		channel := string(fabric.Direct(m.users[2*i].ID, m.users[2*i+1].ID))
-		c.sending.Go(func() { c.send(ctx, c.from[i], channel, m.cfg.Every) })
+		c.sending.Go(func() { c.send(ctx, from, channel, m.cfg.Every) })
 	}
 	return c, nil
 }

@@ -56,8 +56,6 @@ type Session struct {
 	out       *outBuffer // what waits, nil when nothing does
 	writing   int        // bytes taken from out that are being written
 	flushing  bool
-	joined    bool          // more was queued while the queue was written
-	crowded   bool          // so it was the last time: a flush lets others append first
 	pingDue   bool          // a ping is to be written
 	drained   chan struct{} // while someone waits for the queue to empty: closed when it has
 	closeCode websocket.StatusCode
@@ -140,23 +138,18 @@ func (s *Session) queued() int {
 
 // kick sees to it that the queue is written. mu is held.
 func (s *Session) kick() {
-	if s.flushing {
-		s.joined = true
-		return
+	if !s.flushing {
+		s.flushing = true
+		go s.flush()
 	}
-	s.flushing = true
-	go s.flush(s.crowded)
 }
 
 // flush writes what is queued until nothing is, then ends; a close that is due is its last act.
-//
-// Where objects come quickly it lets whoever runs append more first, so that a frame carries many. Where the flush before it
-// was joined by nobody that would only cost time: all that can run on this core goes first.
-func (s *Session) flush(crowded bool) {
+func (s *Session) flush() {
 	for {
-		if crowded {
-			runtime.Gosched()
-		}
+		// Let whoever runs append more before it is taken: under load a frame then carries many objects, and at rest this
+		// returns at once.
+		runtime.Gosched()
 		s.mu.Lock()
 		batch := s.out
 		if batch == nil && s.pingDue {
@@ -170,7 +163,6 @@ func (s *Session) flush(crowded bool) {
 		}
 		if batch == nil {
 			s.flushing = false
-			s.crowded, s.joined = s.joined, false
 			s.writing = 0
 			if s.drained != nil {
 				close(s.drained)
