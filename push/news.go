@@ -29,6 +29,19 @@ type change struct {
 	text string
 }
 
+// unread returns the messages of a window without what is in them, which is enough to tell who may be owed one. It is not ok
+// where there is a change among them.
+func unread(w *window) (n news, ok bool) {
+	n.messages = make([]message, 0, len(w.records))
+	for _, r := range w.records {
+		if fabric.IsChange(r.kind) {
+			return news{}, false
+		}
+		n.messages = append(n.messages, message{record: r})
+	}
+	return n, true
+}
+
 // newsOf reads a window: an edit and a deletion of what is in it are done, and those of what came before it are left as
 // changes.
 func newsOf(w *window) (n news, deleted int) {

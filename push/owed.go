@@ -167,6 +167,13 @@ func (r *Role) owes(s *standing, n *news) bool {
 	return false
 }
 
+// read returns a window's news, and counts what was deleted meanwhile.
+func (r *Role) read(w *window) news {
+	n, deleted := newsOf(w)
+	r.metrics.spared.WithLabelValues(spareDeleted).Add(float64(deleted))
+	return n
+}
+
 func (r *Role) spared(reason string) { r.metrics.spared.WithLabelValues(reason).Inc() }
 
 // owedDirect has what came into direct chats queued for whoever has not acked it.
@@ -203,8 +210,11 @@ func (r *Role) owedDirect(ctx context.Context, due []*window) error {
 		if len(reachable[low])+len(reachable[high]) == 0 {
 			continue
 		}
-		n, deleted := newsOf(w)
-		r.metrics.spared.WithLabelValues(spareDeleted).Add(float64(deleted))
+		// Most messages are acked by now: what is in them is read once a device is left that may be owed one.
+		n, plain := unread(w)
+		if !plain {
+			n = r.read(w)
+		}
 		for _, u := range []fabric.UserID{low, high} {
 			peer, _ := w.channel.Peer(u)
 			subject := ""
@@ -212,6 +222,11 @@ func (r *Role) owedDirect(ctx context.Context, due []*window) error {
 				c := &candidate{standing: r.remembered(&reachable[u][i], w.channel), window: w, news: &n}
 				if !r.owes(&c.standing, c.news) {
 					continue
+				}
+				if plain {
+					if n, plain = r.read(w), false; !r.owes(&c.standing, c.news) {
+						continue
+					}
 				}
 				if subject == "" { // of the user's first device that is left
 					subject = subjects.Receipt(w.channel, w.shard, u)
@@ -304,8 +319,7 @@ func (r *Role) owedGroups(ctx context.Context, due []*window) error {
 }
 
 func (r *Role) owedGroup(ctx context.Context, w *window) error {
-	n, deleted := newsOf(w)
-	r.metrics.spared.WithLabelValues(spareDeleted).Add(float64(deleted))
+	n := r.read(w)
 	if len(n.messages)+len(n.changes) == 0 {
 		return nil
 	}
