@@ -28,7 +28,7 @@ type MediaConfig struct {
 	Uploads int           // at once, while the server's memory and the chat are watched
 	Pairs   int           // who chat meanwhile
 	Every   time.Duration // each pair sends a message so often
-	Calm    time.Duration // how long the chat is watched without uploads, again and again while they last
+	Calm    time.Duration // how long the chat is watched without uploads, again and again, and twice as long with them
 	Rest    time.Duration // the server's memory stays the same for so long before; default 20 s
 	Weft    string        // the weft program; empty: this one
 	Note    func(format string, args ...any)
@@ -336,18 +336,19 @@ func (m *mediaRun) busy(ctx context.Context) error {
 	calm, during := newLatency(), newLatency()
 	var took time.Duration
 	for done.Err() == nil {
-		chat.measure(nil)
-		wait(done, settle)
+		_ = sleep(done, settle) // where one of these waits is cut short, the loop's condition tells
 		chat.measure(calm)
-		wait(ctx, m.cfg.Calm)
+		_ = sleep(done, m.cfg.Calm)
 		chat.measure(during)
 		g.open()
-		took += wait(done, calmsAnUpload*m.cfg.Calm)
+		began := time.Now()
+		_ = sleep(done, calmsAnUpload*m.cfg.Calm)
+		took += time.Since(began)
 		g.close()
+		chat.measure(nil)
 	}
-	g.open() // for who failed and is on the way out
 	watchers.Wait()
-	chat.measure(nil)
+	_ = sleep(ctx, settle) // a context that has ended is reported below
 	if err := errors.Join(append(failed, blind, chat.failure(), ctx.Err())...); err != nil {
 		return err
 	}
@@ -361,16 +362,6 @@ func (m *mediaRun) busy(ctx context.Context) error {
 		m.report.add("chat_ratio", "p99 during to p99 in calm", number(*then / *before), "×")
 	}
 	return nil
-}
-
-// wait waits for a time, or until ctx ends, and returns how long that was.
-func wait(ctx context.Context, d time.Duration) time.Duration {
-	began := time.Now()
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
-	return time.Since(began)
 }
 
 // gate lets bytes through while it is open.
@@ -412,15 +403,14 @@ func (m *mediaRun) peak(ctx context.Context) (most int, err error) {
 
 // chatter is pairs of users of whom one writes to the other at a pace.
 type chatter struct {
-	from, to []*client.Session
+	sessions []*client.Session
 	clock    clock
 	stop     context.CancelFunc
 	sending  sync.WaitGroup
 
-	mu    sync.Mutex
-	spell int
-	into  []*latency // by spell: a message counts where it was sent
-	err   error      // of the first message that was not taken
+	mu   sync.Mutex
+	into []*latency // by spell, the last one is on: a message counts where it was sent
+	err  error      // of the first message that was not taken
 }
 
 // chat has the pairs chat until it is closed.
@@ -428,16 +418,16 @@ func (m *mediaRun) chat(ctx context.Context) (*chatter, error) {
 	ctx, stop := context.WithCancel(ctx)
 	c := &chatter{clock: clock{time.Now()}, stop: stop, into: []*latency{nil}}
 	connect := func(u user, handler func(client.Event)) (*client.Session, error) {
-		return client.Connect(ctx, client.Options{URL: m.up.URL, Tokens: oneToken(u.Access), Handler: handler})
+		s, err := client.Connect(ctx, client.Options{URL: m.up.URL, Tokens: oneToken(u.Access), Handler: handler})
+		if err == nil {
+			c.sessions = append(c.sessions, s)
+		}
+		return s, err
 	}
 	for i := range m.cfg.Pairs {
 		from, err := connect(m.users[2*i], func(client.Event) {})
 		if err == nil {
-			c.from = append(c.from, from)
-			var to *client.Session
-			if to, err = connect(m.users[2*i+1], c.receive); err == nil {
-				c.to = append(c.to, to)
-			}
+			_, err = connect(m.users[2*i+1], c.receive)
 		}
 		if err != nil {
 			c.close()
@@ -452,7 +442,7 @@ func (m *mediaRun) chat(ctx context.Context) (*chatter, error) {
 func (c *chatter) close() {
 	c.stop()
 	c.sending.Wait()
-	for _, s := range append(c.from, c.to...) {
+	for _, s := range c.sessions {
 		s.Close()
 	}
 }
@@ -474,7 +464,7 @@ func (c *chatter) send(ctx context.Context, s *client.Session, channel string, e
 		case <-tick.C:
 		}
 		c.mu.Lock()
-		spell := c.spell
+		spell := len(c.into) - 1
 		c.mu.Unlock()
 		body, err := json.Marshal(chatted{c.clock.now(), spell, "as one types"})
 		if err != nil {
@@ -522,5 +512,4 @@ func (c *chatter) measure(l *latency) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.into = append(c.into, l)
-	c.spell = len(c.into) - 1
 }

@@ -224,9 +224,7 @@ func (r *Role) owedDirect(ctx context.Context, due []*window) error {
 					continue
 				}
 				if plain {
-					if n, plain = r.read(w), false; !r.owes(&c.standing, c.news) {
-						continue
-					}
+					n, plain = r.read(w), false
 				}
 				if subject == "" { // of the user's first device that is left
 					subject = subjects.Receipt(w.channel, w.shard, u)
