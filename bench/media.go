@@ -173,7 +173,7 @@ const stockBytes = 100 << 20
 
 // stock moves as many bytes as a file has, in objects of stockBytes, one after the other.
 func (m *mediaRun) stock(ctx context.Context) (put, get float64, err error) {
-	nc, err := nats.Connect(m.up.NATS, nats.UserCredentials(m.up.Creds))
+	nc, err := nats.Connect(m.up.Files, nats.UserCredentials(m.up.Creds))
 	if err != nil {
 		return 0, 0, fmt.Errorf("bench: %w", err)
 	}

@@ -18,29 +18,50 @@ import (
 // upProcess is a `weft up` of a run's own.
 type upProcess struct {
 	URL, Ops, NATS, Creds string
+	Files                 string // the NATS server that keeps files
 
 	cmd *exec.Cmd
+	all []int // its process and those that it has started
 }
 
 // What `weft up` prints of where it can be reached.
 var (
-	openLine = regexp.MustCompile(`open\s+(http://\S+)`)
-	opsLine  = regexp.MustCompile(`operators\s+(http://[^/\s]+)`)
-	natsLine = regexp.MustCompile(`--server (nats://\S+) --creds (\S+)`)
+	openLine  = regexp.MustCompile(`open\s+(http://\S+)`)
+	opsLine   = regexp.MustCompile(`operators\s+(http://[^/\s]+)`)
+	natsLine  = regexp.MustCompile(`nats\s+nats --server (nats://\S+) --creds (\S+)`)
+	filesLine = regexp.MustCompile(`files\s+nats --server (nats://\S+)`)
 )
 
-// resident returns the process's resident memory in bytes. It is read from /proc and not from the server's metrics: telling
-// these many times a second is work that a chat beside would feel.
-func (p *upProcess) resident() (int, error) {
-	proc, err := procfs.NewProc(p.cmd.Process.Pid)
-	if err != nil {
-		return 0, fmt.Errorf("bench: memory of the server: %w", err)
+// resident returns the resident memory of all its processes in bytes. It is read from /proc and not from the server's
+// metrics: telling these many times a second is work that a chat beside would feel.
+func (p *upProcess) resident() (all int, err error) {
+	for _, pid := range p.all {
+		proc, err := procfs.NewProc(pid)
+		if err != nil {
+			return 0, fmt.Errorf("bench: memory of the server: %w", err)
+		}
+		stat, err := proc.Stat()
+		if err != nil {
+			return 0, fmt.Errorf("bench: memory of the server: %w", err)
+		}
+		all += stat.ResidentMemory()
 	}
-	stat, err := proc.Stat()
+	return all, nil
+}
+
+// family finds the process and those that it has started.
+func (p *upProcess) family() error {
+	procs, err := procfs.AllProcs()
 	if err != nil {
-		return 0, fmt.Errorf("bench: memory of the server: %w", err)
+		return fmt.Errorf("bench: processes of the server: %w", err)
 	}
-	return stat.ResidentMemory(), nil
+	p.all = []int{p.cmd.Process.Pid}
+	for _, proc := range procs {
+		if stat, err := proc.Stat(); err == nil && stat.PPID == p.cmd.Process.Pid { // one that has ended meanwhile is none of it
+			p.all = append(p.all, stat.PID)
+		}
+	}
+	return nil
 }
 
 // startUp starts weft (this program itself where it is empty) as `weft up` on free ports of loopback, and waits until it
@@ -74,6 +95,9 @@ func startUp(ctx context.Context, weft, data, postgres string) (*upProcess, erro
 		if m := opsLine.FindStringSubmatch(lines.Text()); m != nil {
 			p.Ops = m[1]
 		}
+		if m := filesLine.FindStringSubmatch(lines.Text()); m != nil {
+			p.Files = m[1]
+		}
 		if m := natsLine.FindStringSubmatch(lines.Text()); m != nil {
 			p.NATS, p.Creds = m[1], m[2]
 		}
@@ -83,6 +107,9 @@ func startUp(ctx context.Context, weft, data, postgres string) (*upProcess, erro
 	}
 	if p.URL == "" || p.Ops == "" || p.NATS == "" {
 		return nil, errors.Join(errors.New("bench: weft up did not come up"), lines.Err(), p.stop())
+	}
+	if err := p.family(); err != nil {
+		return nil, errors.Join(err, p.stop())
 	}
 	return p, nil
 }

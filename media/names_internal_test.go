@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/weft-im/weft/media/blob"
 )
 
 func TestCleanName(t *testing.T) {
@@ -53,7 +55,7 @@ func TestTypeOf(t *testing.T) {
 		{mp4, "audio/mp4", "audio/mp4"},
 		{`<svg xmlns="http://www.w3.org/2000/svg"/>`, "image/png", "image/svg+xml"},
 	} {
-		if got := typeOf([]byte(tc.head), tc.said); got != tc.want {
+		if got := typeOf(blob.TypeOf([]byte(tc.head)), tc.said); got != tc.want {
 			t.Errorf("%.20q said to be %s is %s, want %s", tc.head, tc.said, got, tc.want)
 		}
 	}

@@ -1,15 +1,10 @@
 package media
 
-import (
-	"mime"
+import "mime"
 
-	"github.com/gabriel-vasile/mimetype"
-)
-
-// typeOf returns the media type of a file by its first bytes. What the client says is not believed; only where one sort of
-// file may hold sound or moving pictures, and the bytes don't tell which, it may say sound.
-func typeOf(head []byte, said string) string {
-	is := mimetype.Detect(head).String()
+// typeOf returns the media type of a file that is of type `is` by its first bytes. What the client says is not believed; only
+// where one sort of file may hold sound or moving pictures, and the bytes don't tell which, it may say sound.
+func typeOf(is, said string) string {
 	claim, _, err := mime.ParseMediaType(said)
 	if err != nil {
 		return is

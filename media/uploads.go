@@ -190,7 +190,7 @@ func (r *Role) step(ctx context.Context, e *entry, to string) error {
 
 // forget takes an upload out of the bucket, and leaves no marker of it.
 func (r *Role) forget(ctx context.Context, e entry) error {
-	return r.parts.Purge(ctx, subjects.BucketStream(subjects.BucketUploads), subjects.KeySubject(subjects.BucketUploads, subjects.Upload(e.User, e.ID)))
+	return blob.Purge(ctx, r.nc, subjects.BucketStream(subjects.BucketUploads), subjects.KeySubject(subjects.BucketUploads, subjects.Upload(e.User, e.ID)))
 }
 
 // finish answers weft.media.finish.
@@ -260,13 +260,17 @@ func (r *Role) objectOf(ctx context.Context, e entry, tail blob.Tail) (Object, e
 	if err != nil {
 		return Object{}, err
 	}
-	var head []byte
-	if e.Size > 0 {
-		if head, err = r.parts.Get(ctx, e.ID, 0); err != nil {
-			return Object{}, err
+	is := tail.Type
+	if is == "" {
+		var head []byte
+		if e.Size > 0 {
+			if head, err = r.parts.Get(ctx, e.ID, 0); err != nil {
+				return Object{}, err
+			}
 		}
+		is = blob.TypeOf(head)
 	}
-	o := Object{SHA256: hex.EncodeToString(sum[:]), Blob: e.ID, Size: e.Size, Type: typeOf(head, e.Type), State: contract.MediaReady}
+	o := Object{SHA256: hex.EncodeToString(sum[:]), Blob: e.ID, Size: e.Size, Type: typeOf(is, e.Type), State: contract.MediaReady}
 	if err := r.scan(ctx, e, &o); err != nil {
 		return Object{}, err
 	}

@@ -78,6 +78,9 @@ func Find(ctx context.Context, js jetstream.JetStream) (Fabric, error) {
 		}
 	}
 	for shard := range f.Shards {
+		if f.Media != "" {
+			break // they are not on this server
+		}
 		if _, err := js.ObjectStore(ctx, subjects.MediaBucket(shard)); errors.Is(err, jetstream.ErrBucketNotFound) {
 			missing = append(missing, "object store "+subjects.MediaBucket(shard))
 		} else if err != nil {
@@ -109,7 +112,10 @@ func known(ctx context.Context, js jetstream.JetStream) (f Fabric, err error) {
 		return f, fmt.Errorf("read the fabric's shards: %w", err)
 	}
 	f.ID = string(id.Value())
-	f.Shards, err = parseShards(string(shards.Value()))
+	if f.Shards, err = parseShards(string(shards.Value())); err != nil {
+		return f, err
+	}
+	f.Media, err = mediaAt(ctx, kv)
 	return f, err
 }
 

@@ -56,6 +56,8 @@ func Start(cfg ServerConfig) (*server.Server, error) {
 	}
 	if port == 0 {
 		port = server.RANDOM_PORT
+	} else if err := free(cfg.Listen); err != nil {
+		return nil, err
 	}
 	if cfg.Name == "" {
 		cfg.Name = "weft"
@@ -99,6 +101,15 @@ func Start(cfg ServerConfig) (*server.Server, error) {
 		return nil, fmt.Errorf("nats-server did not come up on %s within %s: is the address taken?", cfg.Listen, startTimeout)
 	}
 	return srv, nil
+}
+
+// free reports by its error that an address can't be listened on. The server itself would only log that, and not come up.
+func free(address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("nats listen address: %w", err)
+	}
+	return l.Close()
 }
 
 // serverLog brings the server's log lines into ours. Its notices are what happens at every start, so they are debug.

@@ -23,6 +23,11 @@ type FabricConfig struct {
 	Replicas int           // of every stream; at first 1
 	Window   time.Duration // how long the logs keep a message (SQL keeps all); at first DefaultWindow
 	Dedupe   time.Duration // how long a resend is known by its id; at first DefaultDedupe
+
+	// Media is JetStream of the NATS servers that keep files, where these are others than the fabric's own, and MediaAt
+	// says where they are: host:port, separated by commas.
+	Media   jetstream.JetStream
+	MediaAt string
 }
 
 // Defaults and lifetimes.
@@ -54,6 +59,7 @@ type Fabric struct {
 	ID     string
 	Shards int
 	Dedupe time.Duration
+	Media  string // where the NATS servers are that keep files, host:port,…; "" where these are the fabric's own
 }
 
 // Provision makes the fabric's streams and buckets where they are missing and brings those that are there to cfg. It
@@ -83,10 +89,8 @@ func Provision(ctx context.Context, js jetstream.JetStream, cfg FabricConfig) (F
 			}
 		}
 	}
-	for shard := range f.Shards {
-		if _, err := js.CreateOrUpdateObjectStore(ctx, mediaStore(shard, cfg)); err != nil {
-			return Fabric{}, fmt.Errorf("bucket %s: %w", subjects.MediaBucket(shard), err)
-		}
+	if err := f.provisionMedia(ctx, js, cfg); err != nil {
+		return Fabric{}, err
 	}
 	for _, sc := range []jetstream.StreamConfig{auditStream(cfg), inboxStream(cfg), pushStream(cfg)} {
 		if _, err := js.CreateOrUpdateStream(ctx, sc); err != nil {

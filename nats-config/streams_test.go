@@ -54,12 +54,7 @@ func TestProvisionKeepsWhatIsLeftOpen(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	srv, err := natsconfig.Start(natsconfig.ServerConfig{Listen: "127.0.0.1:0", StoreDir: t.TempDir(), SyncInterval: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	js := (&weftest.NATS{Server: srv, URL: srv.ClientURL()}).JetStream(t)
+	js := bare(t)
 	find := func() (natsconfig.Fabric, []string) {
 		t.Helper()
 		f, err := natsconfig.Find(t.Context(), js)

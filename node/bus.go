@@ -44,12 +44,26 @@ func (n *Node) startNATS() (err error) {
 // are pipes without buffers, on which every write of one side waits for a read of the other (docs/performance.md has the
 // figures).
 func (n *Node) connect(role subjects.Role) (*nats.Conn, error) {
-	nc, err := n.dial(role)
-	if err != nil {
-		return nil, err
+	return n.keep(n.dial(role))
+}
+
+// connectMedia returns a role's connection for the bytes of files: one of their own in any case, so that no message waits
+// behind them. Servers that keep nothing but files may be away when it is made: messages go on without them.
+func (n *Node) connectMedia(role subjects.Role) (*nats.Conn, error) {
+	if n.cfg.MediaNATS == "" {
+		return n.connect(role)
 	}
-	n.conns = append(n.conns, nc)
-	return nc, nil
+	nc, err := n.keep(n.dialTo(n.cfg.MediaNATS, role, nats.RetryOnFailedConnect(true)))
+	n.files = nc
+	return nc, err
+}
+
+// keep has a connection closed at the node's end.
+func (n *Node) keep(nc *nats.Conn, err error) (*nats.Conn, error) {
+	if err == nil {
+		n.conns = append(n.conns, nc)
+	}
+	return nc, err
 }
 
 // How soon a connection that breaks without a sign is noticed: after three of these. NATS's own two minutes would leave an
@@ -59,8 +73,13 @@ const (
 	pingsUnanswered = 2
 )
 
-// dial connects as a role: by the credentials that the configuration names for all, or else by the role's own.
+// dial connects to the fabric's NATS as a role.
 func (n *Node) dial(role subjects.Role, opts ...nats.Option) (*nats.Conn, error) {
+	return n.dialTo(n.natsURLs(), role, opts...)
+}
+
+// dialTo connects as a role: by the credentials that the configuration names for all, or else by the role's own.
+func (n *Node) dialTo(urls string, role subjects.Role, opts ...nats.Option) (*nats.Conn, error) {
 	opts = append([]nats.Option{
 		nats.Name("weft " + string(role)), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond),
 		nats.CustomInboxPrefix(subjects.InboxPrefix(role)),
@@ -82,9 +101,9 @@ func (n *Node) dial(role subjects.Role, opts ...nats.Option) (*nats.Conn, error)
 	if n.nats == nil && n.cfg.NATS.CA != "" {
 		opts = append(opts, nats.RootCAs(n.cfg.NATS.CA))
 	}
-	nc, err := nats.Connect(n.natsURLs(), opts...)
+	nc, err := nats.Connect(urls, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connect %s to NATS at %s: %w", role, n.natsHosts(), err)
+		return nil, fmt.Errorf("connect %s to NATS at %s: %w", role, Hosts(urls), err)
 	}
 	return nc, nil
 }
@@ -96,9 +115,12 @@ func (n *Node) natsURLs() string {
 	return n.cfg.NATS.URLs
 }
 
-// natsHosts says where NATS is, as people may read it: without users and passwords.
-func (n *Node) natsHosts() string {
-	list := strings.Split(n.natsURLs(), ",")
+// natsHosts says where the fabric's NATS is.
+func (n *Node) natsHosts() string { return Hosts(n.natsURLs()) }
+
+// Hosts says where servers are, as people may read it: without users and passwords.
+func Hosts(urls string) string {
+	list := strings.Split(urls, ",")
 	for i, u := range list {
 		if _, rest, ok := strings.Cut(u, "://"); ok {
 			u = rest
@@ -183,9 +205,9 @@ func (n *Node) provision(ctx context.Context) (f natsconfig.Fabric, err error) {
 	return f, err
 }
 
-// mayComeUp reports whether an error is of a server whose JetStream is not there yet.
+// mayComeUp reports whether an error is of a server that is not there yet, or whose JetStream is not.
 func mayComeUp(err error) bool {
-	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // refusedConnection reports whether it would do no good to connect again.
@@ -219,7 +241,18 @@ func (n *Node) provisionOn(ctx context.Context, nc *nats.Conn, refused <-chan er
 		case <-ended:
 		}
 	}()
-	f, err := natsconfig.Provision(may, js, natsconfig.FabricConfig{Shards: n.cfg.Shards, Replicas: n.cfg.Replicas, Window: n.cfg.Window})
+	cfg := natsconfig.FabricConfig{Shards: n.cfg.Shards, Replicas: n.cfg.Replicas, Window: n.cfg.Window}
+	if n.cfg.MediaNATS != "" {
+		media, err := n.mediaToProvision(ctx, js)
+		if err != nil {
+			return none, err
+		}
+		if media != nil {
+			defer media.Conn().Close()
+			cfg.Media, cfg.MediaAt = media, Hosts(n.cfg.MediaNATS)
+		}
+	}
+	f, err := natsconfig.Provision(may, js, cfg)
 	mayNot := context.Cause(may)
 	if err == nil && n.keys != nil {
 		err = natsconfig.PutClients(may, js, n.keys.Clients().JWT)
@@ -234,6 +267,26 @@ func (n *Node) provisionOn(ctx context.Context, nc *nats.Conn, refused <-chan er
 	}
 	n.log.Info("these credentials may not change streams and buckets: they stay as they are")
 	return f, nil
+}
+
+// mediaToProvision returns JetStream of the servers that keep files. It is nil where these are away and have been made what
+// they must be before: messages go on without them.
+func (n *Node) mediaToProvision(ctx context.Context, js jetstream.JetStream) (jetstream.JetStream, error) {
+	nc, err := n.dialTo(n.cfg.MediaNATS, subjects.RoleProvision)
+	if err != nil {
+		at, known := natsconfig.MediaAt(ctx, js)
+		if known == nil && at == Hosts(n.cfg.MediaNATS) && !refusedConnection(err) {
+			n.log.Error("the NATS servers that keep files are away: files can't be loaded", "err", err)
+			return nil, nil
+		}
+		return nil, errors.Join(fmt.Errorf("--media-nats: %w", err), known)
+	}
+	media, err := jetstream.New(nc)
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("jetstream: %w", err)
+	}
+	return media, nil
 }
 
 // wait does f until it succeeds, says that doing it again is no use, or has been tried for waitAtStart.

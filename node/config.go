@@ -38,7 +38,13 @@ type Config struct {
 	Replicas int
 	Window   time.Duration
 
-	MediaS3 string // keep files there: see blob.OpenS3; on NATS without it
+	// Where files are, as they come in and, without MediaS3, as they stay: on the NATS servers at these URLs, with the
+	// credentials of NATS; on a server of the process's own; or else where the fabric says or, if it says nothing, on its
+	// own servers.
+	MediaNATS   string
+	MediaServer MediaServer
+
+	MediaS3 string // keep finished files there: see blob.OpenS3; on NATS without it
 	Clamd   string // where ClamAV's daemon listens, which scans uploads; "" for none
 	Scan    bool   // uploads are scanned, by whoever answers on weft.media.scan
 

@@ -14,15 +14,20 @@ import (
 	"github.com/weft-im/weft/auth"
 )
 
-// dataVersion is what this build's data folder looks like. A folder of another version is refused, never guessed at.
-const dataVersion = "1"
+// dataVersion is what this build's data folder looks like, earlierVersion what it makes one of: there, files lay with the
+// fabric's streams (placeMedia). A folder of another version is refused, never guessed at.
+const (
+	dataVersion    = "2"
+	earlierVersion = "1"
+)
 
 // What is where in the data folder.
 const (
 	versionFile = "VERSION"
 	lockFile    = "LOCK"
-	keysFolder  = "keys" // the fabric's keys, mode 0600 each
-	natsFolder  = "nats" // JetStream: the logs, receipts, buckets
+	keysFolder  = "keys"  // the fabric's keys, mode 0600 each
+	natsFolder  = "nats"  // JetStream: the logs, receipts, buckets
+	mediaFolder = "media" // JetStream of the server for files
 	sqlFile     = "weft.db"
 
 	// postgresFile is there where SQL is in PostgreSQL: it says which one. Then a weft.db would not be this fabric's any
@@ -80,17 +85,34 @@ func (d *data) claim() error {
 		if err := d.mustBeNew(); err != nil {
 			return err
 		}
-		if err := os.WriteFile(d.path(versionFile), []byte(dataVersion+"\n"), 0o600); err != nil {
-			return fmt.Errorf("stamp data folder: %w", err)
+		if err := d.stamp(); err != nil {
+			return err
 		}
 	case err != nil:
 		return fmt.Errorf("read the data folder's version: %w", err)
+	case strings.TrimSpace(string(stamp)) == earlierVersion:
+		if err := d.stamp(); err != nil {
+			return err
+		}
 	case strings.TrimSpace(string(stamp)) != dataVersion:
 		return fmt.Errorf("data folder %s has version %q, this weft works with version %s: use the weft that made it",
 			d.dir, strings.TrimSpace(string(stamp)), dataVersion)
 	}
-	if err := os.WriteFile(d.path(lockFile), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
+	return noteHolder(d.dir)
+}
+
+// noteHolder notes that this process holds a folder's lock.
+func noteHolder(dir string) error {
+	if err := os.WriteFile(inside(dir, lockFile), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		return fmt.Errorf("note the lock's holder: %w", err)
+	}
+	return nil
+}
+
+// stamp notes that the folder is one of this version.
+func (d *data) stamp() error {
+	if err := os.WriteFile(d.path(versionFile), []byte(dataVersion+"\n"), 0o600); err != nil {
+		return fmt.Errorf("stamp data folder: %w", err)
 	}
 	return nil
 }

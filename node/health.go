@@ -25,6 +25,7 @@ func (n *Node) opsHandler() http.Handler {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		n.answerReady(w)
 		n.tellSQL(w)
+		n.tellFiles(w)
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(n.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -66,4 +67,15 @@ func (n *Node) tellSQL(w http.ResponseWriter) {
 		return
 	}
 	fmt.Fprintf(w, "sql: up (%s)\n", n.sqlName)
+}
+
+// tellFiles tells operators how the servers are that keep files.
+func (n *Node) tellFiles(w http.ResponseWriter) {
+	switch {
+	case n.files == nil:
+	case n.files.IsConnected():
+		fmt.Fprintf(w, "files: up (%s)\n", Hosts(n.cfg.MediaNATS))
+	default:
+		fmt.Fprintf(w, "files: away (%s): messages go on; uploads wait, and files don't load\n", Hosts(n.cfg.MediaNATS))
+	}
 }

@@ -31,25 +31,34 @@ var paces = []struct {
 	percent int
 }{{16 << 20, 10}, {150 << 20, 30}, {math.MaxUint64, 100}}
 
-// leastGarbage is how many bytes of garbage may gather in any case. A small process whose files or downloads begin would
-// collect all the time otherwise, until its pace is set anew.
-const leastGarbage = 16 << 20
+// garbage bounds what may gather besides. A small process whose downloads begin would collect all the time otherwise, until
+// its pace is set anew.
+type garbage struct {
+	least uint64 // bytes, in any case
+	most  int    // percent of what is live
+}
+
+// In a process for files little lives that a collection has to look through: memory is worth more there.
+var (
+	ofMessages = garbage{least: 16 << 20, most: 100}
+	ofFiles    = garbage{least: 8 << 20, most: 50}
+)
 
 // paceOf returns the GOGC of a process that allocates at that rate and has so many bytes live.
-func paceOf(rate, live uint64) int {
+func (g garbage) paceOf(rate, live uint64) int {
 	percent := 0
 	for _, p := range paces {
-		if percent = p.percent; rate <= p.rate {
+		if percent = min(p.percent, g.most); rate <= p.rate {
 			break
 		}
 	}
-	return max(percent, int(min(100*leastGarbage/max(live, 1), 400)))
+	return max(percent, int(min(100*g.least/max(live, 1), 400)))
 }
 
 // tendMemory paces the collector by what the process does, and gives memory back to the system when it comes to rest:
 // with nothing more to do Go would hold on for minutes to what ten thousand handshakes left behind. One full collection
 // costs tens of milliseconds. Whoever sets GOGC has chosen a pace, and keeps it.
-func tendMemory(ctx context.Context) error {
+func tendMemory(ctx context.Context, g garbage) error {
 	own := os.Getenv("GOGC") == ""
 	percent := 0
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
@@ -70,7 +79,7 @@ func tendMemory(ctx context.Context) error {
 		rates[i%lastChecks] = (all - before) * uint64(lastChecks)
 		before = all
 		rate := slices.Max(rates[:])
-		if p := paceOf(rate, sample[1].Value.Uint64()); own && (10*p < 9*percent || 9*p > 10*percent) {
+		if p := g.paceOf(rate, sample[1].Value.Uint64()); own && (10*p < 9*percent || 9*p > 10*percent) {
 			percent = p
 			debug.SetGCPercent(percent) // it stops the world for a moment: not for a little
 		}

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type Addresses struct {
 	Clients string // the URL for clients; empty where the process is no edge
 	Ops     string // host:port
 	NATS    string // host:port of the embedded server, otherwise those of the servers it is connected to
+	Media   string // host:port of the servers that keep files, where they are others
 	Creds   string // the credentials file for the nats CLI, where the process has it
 	Data    string
 	SQL     string // where the database is, without its password; empty for a process that has none
@@ -40,6 +42,8 @@ type Node struct {
 	data  *data
 	keys  *auth.Keys     // nil where no role needs them
 	nats  *server.Server // nil where it is somewhere else
+	media *mediaProcess  // nil where files are on NATS servers that are there
+	files *nats.Conn     // to the servers that keep files, where these are others than the fabric's; the roles' own
 	conns []*nats.Conn
 	edge  *edge.Edge    // nil where the process is none
 	roles []role        // in the order of their start
@@ -83,6 +87,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	}
 	f, err := n.join(ctx)
 	if err == nil {
+		n.cfg.MediaNATS = cmp.Or(n.cfg.MediaNATS, f.Media)
 		err = n.permit(ctx, f)
 	}
 	if err != nil {
@@ -123,7 +128,15 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := n.openSQL(ctx); err != nil {
 		return err
 	}
-	return n.startNATS()
+	if n.data != nil {
+		if err := n.data.placeMedia(len(cfg.MediaServer.Command) > 0 && cfg.MediaNATS == ""); err != nil {
+			return err
+		}
+	}
+	if err := n.startNATS(); err != nil {
+		return err
+	}
+	return n.startMediaNATS(ctx)
 }
 
 // openKeys opens the fabric's keys. Those of a fabric of several processes must be there: they are made once, by

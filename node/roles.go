@@ -30,7 +30,7 @@ import (
 // startRoles makes the process's roles, each on a connection of its own, in the order in which they need one another.
 func (n *Node) startRoles(ctx context.Context, f natsconfig.Fabric) (err error) {
 	n.shards = f.Shards
-	n.add("memory", tendMemory, nil)
+	n.add("memory", func(ctx context.Context) error { return tendMemory(ctx, ofMessages) }, nil)
 	if n.store != nil {
 		if n.health, err = newSQLHealth(n.registry); err != nil {
 			return err
@@ -154,7 +154,7 @@ func (n *Node) startMedia(ctx context.Context, f natsconfig.Fabric) error {
 	if err != nil {
 		return err
 	}
-	bulk, err := n.connect(subjects.RoleMedia)
+	bulk, err := n.connectMedia(subjects.RoleMedia)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (n *Node) startScan(_ context.Context, f natsconfig.Fabric) error {
 	if err != nil {
 		return err
 	}
-	bulk, err := n.connect(subjects.RoleScan)
+	bulk, err := n.connectMedia(subjects.RoleScan)
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (n *Node) startEdge(ctx context.Context, f natsconfig.Fabric) error {
 	if err != nil {
 		return err
 	}
-	bulk, err := n.connect(subjects.RoleEdge)
+	bulk, err := n.connectMedia(subjects.RoleEdge)
 	if err != nil {
 		return err
 	}

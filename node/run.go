@@ -109,7 +109,7 @@ func (n *Node) serve(l net.Listener, srv *http.Server, fail context.CancelCauseF
 
 // Addresses tells where the node is.
 func (n *Node) Addresses() Addresses {
-	a := Addresses{Ops: n.ops.Addr().String(), NATS: n.natsHosts(), SQL: n.sqlName}
+	a := Addresses{Ops: n.ops.Addr().String(), NATS: Hosts(n.natsURLs()), Media: Hosts(n.cfg.MediaNATS), SQL: n.sqlName}
 	if n.door != nil {
 		a.Clients = n.door.Scheme() + "://" + n.door.Addr().String()
 	}
@@ -124,6 +124,9 @@ func (n *Node) close() error {
 	var errs []error
 	for _, nc := range n.conns {
 		nc.Close()
+	}
+	if n.media != nil {
+		n.media.close()
 	}
 	if n.nats != nil {
 		n.nats.Shutdown()

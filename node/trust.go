@@ -1,8 +1,10 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,12 +26,18 @@ func (n *Node) permit(ctx context.Context, f natsconfig.Fabric) (err error) {
 	if err != nil {
 		return err
 	}
-	nc, err := nats.Connect(n.natsURLs(), nats.Name("weft permit"), nats.UserJWTAndSeed(token, string(seed)))
-	if err != nil {
-		return fmt.Errorf("connect to the system account: %w", err)
+	for _, urls := range slices.Compact([]string{n.natsURLs(), cmp.Or(n.cfg.MediaNATS, n.natsURLs())}) {
+		nc, err := nats.Connect(urls, nats.Name("weft permit"), nats.UserJWTAndSeed(token, string(seed)))
+		if err != nil {
+			return fmt.Errorf("connect to the system account: %w", err)
+		}
+		err = natsconfig.PushAccount(ctx, nc, n.keys.Accounts()[n.keys.FabricAccount()])
+		nc.Close()
+		if err != nil {
+			return err
+		}
 	}
-	defer nc.Close()
-	return natsconfig.PushAccount(ctx, nc, n.keys.Accounts()[n.keys.FabricAccount()])
+	return nil
 }
 
 // trust follows which keys sign access tokens, for a role that signs or checks them: apply gets the word that the fabric

@@ -60,6 +60,8 @@ const (
 	// these so far.
 	HeaderOffset = "Weft-Offset"
 	HeaderHash   = "Weft-Hash"
+	// HeaderType says what media type the file is of by its first bytes, so that nobody has to read these again.
+	HeaderType = "Weft-Type"
 
 	HeaderRollup          = "Nats-Rollup"
 	HeaderExpectedLastSeq = "Nats-Expected-Last-Subject-Sequence"

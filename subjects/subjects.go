@@ -218,6 +218,10 @@ func ValidState(s string) bool {
 // KeyClients is the key in BucketFabric of the JWT that says which keys sign access tokens.
 const KeyClients = "clients"
 
+// KeyMedia is the key in BucketFabric of where the NATS servers are that keep files, host:port separated by commas. It is
+// there where these are others than the fabric's own.
+const KeyMedia = "media"
+
 // BucketAvatars is the object store of pictures of people and groups, each by its SHA-256 in hex.
 const BucketAvatars = "AVATARS"
 

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 var binary = sync.OnceValues(func() (string, error) {
@@ -153,10 +155,32 @@ func (p *Process) read(r io.Reader, up chan struct{}) {
 	}
 }
 
-// Kill ends the process as a crash would (SIGKILL), and waits until it has.
+// Kill ends the process and those that it has started as a crash of the machine would (SIGKILL), and waits until it has.
 func (p *Process) Kill() {
+	own := p.own()
 	_ = p.cmd.Process.Kill() // fails only where it has ended
+	kill(own)
 	<-p.done
+}
+
+// KillOwn ends the processes that it has started, and not itself.
+func (p *Process) KillOwn() { kill(p.own()) }
+
+// own returns the processes that it has started.
+func (p *Process) own() (own []procfs.Proc) {
+	all, _ := procfs.AllProcs() // where there is no /proc, they end with it
+	for _, proc := range all {
+		if stat, err := proc.Stat(); err == nil && stat.PPID == p.cmd.Process.Pid {
+			own = append(own, proc)
+		}
+	}
+	return own
+}
+
+func kill(list []procfs.Proc) {
+	for _, proc := range list {
+		_ = syscall.Kill(proc.PID, syscall.SIGKILL) // fails only where it has ended
+	}
 }
 
 // Interrupt asks it to drain, as Ctrl-C does.

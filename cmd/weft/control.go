@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,10 +19,11 @@ import (
 
 // controlFlags say which fabric an operator's command is for: where its NATS is, and its keys.
 type controlFlags struct {
-	NATS string `name:"nats" env:"WEFT_NATS" default:"nats://127.0.0.1:4222" help:"The fabric's NATS servers." placeholder:"URL,…"`
-	Data string `env:"WEFT_DATA" default:"weft-data" help:"Data folder of a fabric that weft up runs: its keys are in it." placeholder:"DIR"`
-	Keys string `env:"WEFT_KEYS" help:"Folder of the fabric's keys, where it has no data folder." placeholder:"DIR"`
-	CA   string `name:"tls-ca" env:"WEFT_NATS_CA" help:"Certificates that the NATS servers' TLS is checked by, where the system does not know them." placeholder:"FILE"`
+	NATS  string `name:"nats" env:"WEFT_NATS" default:"nats://127.0.0.1:4222" help:"The fabric's NATS servers." placeholder:"URL,…"`
+	Media string `name:"media-nats" env:"WEFT_MEDIA_NATS" help:"NATS servers of their own that keep files; without it those that the fabric says." placeholder:"URL,…"`
+	Data  string `env:"WEFT_DATA" default:"weft-data" help:"Data folder of a fabric that weft up runs: its keys are in it." placeholder:"DIR"`
+	Keys  string `env:"WEFT_KEYS" help:"Folder of the fabric's keys, where it has no data folder." placeholder:"DIR"`
+	CA    string `name:"tls-ca" env:"WEFT_NATS_CA" help:"Certificates that the NATS servers' TLS is checked by, where the system does not know them." placeholder:"FILE"`
 }
 
 // keysDir returns the folder of the fabric's keys.
@@ -43,6 +45,25 @@ func (f controlFlags) keys() (*auth.Keys, error) {
 
 // connectWithin bounds how long a command waits for NATS.
 const connectWithin = 5 * time.Second
+
+// media returns how the NATS servers that keep files are reached, where these are others than the fabric's.
+func (f controlFlags) media(ctx context.Context) (_ controlFlags, others bool, err error) {
+	if f.Media == "" {
+		nc, js, err := f.jetstream(subjects.RoleOperator)
+		if err != nil {
+			return f, false, err
+		}
+		defer nc.Close()
+		ctx, cancel := context.WithTimeout(ctx, connectWithin)
+		defer cancel()
+		if f.Media, err = natsconfig.MediaAt(ctx, js); err != nil {
+			return f, false, err
+		}
+	}
+	others = f.Media != ""
+	f.NATS = cmp.Or(f.Media, f.NATS)
+	return f, others, nil
+}
 
 // connect returns a connection as a role.
 func (f controlFlags) connect(role subjects.Role) (*nats.Conn, error) {
@@ -91,24 +112,42 @@ func (f controlFlags) dial(token string, seed []byte, opts ...nats.Option) (*nat
 	}
 	nc, err := nats.Connect(f.NATS, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s (--nats): %w", f.NATS, err)
+		flag := "--nats"
+		if f.NATS == f.Media {
+			flag = "--media-nats"
+		}
+		return nil, fmt.Errorf("connect to NATS at %s (%s): %w", f.NATS, flag, err)
 	}
 	return nc, nil
 }
 
 // push gives the servers accounts that have changed in the keys' folder; where that fails, the change waits there.
 func (f controlFlags) push(ctx context.Context, accounts ...string) error {
-	nc, err := f.connectSystem()
+	err := f.pushTo(ctx, accounts)
 	if err == nil {
-		defer nc.Close()
-		for _, token := range accounts {
-			err = errors.Join(err, natsconfig.PushAccount(ctx, nc, token))
+		var media controlFlags
+		var others bool
+		if media, others, err = f.media(ctx); err == nil && others {
+			err = media.pushTo(ctx, accounts)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("%w\nThe change is in %s, but the servers have not got it: run `weft auth push` when they can be reached", err, f.keysDir())
 	}
 	return nil
+}
+
+// pushTo gives accounts to the servers at --nats.
+func (f controlFlags) pushTo(ctx context.Context, accounts []string) error {
+	nc, err := f.connectSystem()
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	for _, token := range accounts {
+		err = errors.Join(err, natsconfig.PushAccount(ctx, nc, token))
+	}
+	return err
 }
 
 // tellClients tells edges and whoever signs which keys sign access tokens.

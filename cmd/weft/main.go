@@ -14,19 +14,20 @@ import (
 )
 
 type cli struct {
-	Up      upCmd      `cmd:"" help:"Run everything in one process: NATS, SQL, all roles and the web client."`
-	Serve   serveCmd   `cmd:"" help:"Run some of the roles, or all, against a NATS server and a PostgreSQL that are there."`
-	Auth    authCmd    `cmd:"" help:"The fabric's keys, accounts and credentials on NATS."`
-	User    userCmd    `cmd:"" help:"Users: find them, end their sessions, delete them."`
-	Push    pushCmd    `cmd:"" help:"Notifications of devices whose app is not there."`
-	Service serviceCmd `cmd:"" help:"Internal services: programs that write to users over NATS."`
-	Edge    edgeCmd    `cmd:"" help:"Edges: which are there, who is connected where, drain one."`
-	Stream  streamCmd  `cmd:"" help:"The fabric's streams and buckets on NATS."`
-	NATS    natsCmd    `cmd:"" name:"nats" help:"Run only the NATS server of a data folder: to restore a backup into it."`
-	Bench   benchCmd   `cmd:"" help:"Drive a Weft server over real WebSockets and measure it."`
-	Import  importCmd  `cmd:"" help:"Bring what others have kept into a fabric."`
-	Move    moveCmd    `cmd:"" help:"Move a fabric's SQL from its data folder to PostgreSQL."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Up      upCmd        `cmd:"" help:"Run everything: NATS, SQL, all roles and the web client."`
+	Serve   serveCmd     `cmd:"" help:"Run some of the roles, or all, against a NATS server and a PostgreSQL that are there."`
+	Auth    authCmd      `cmd:"" help:"The fabric's keys, accounts and credentials on NATS."`
+	User    userCmd      `cmd:"" help:"Users: find them, end their sessions, delete them."`
+	Push    pushCmd      `cmd:"" help:"Notifications of devices whose app is not there."`
+	Service serviceCmd   `cmd:"" help:"Internal services: programs that write to users over NATS."`
+	Edge    edgeCmd      `cmd:"" help:"Edges: which are there, who is connected where, drain one."`
+	Stream  streamCmd    `cmd:"" help:"The fabric's streams and buckets on NATS."`
+	NATS    natsCmd      `cmd:"" name:"nats" help:"Run only the NATS server of a data folder: to restore a backup into it."`
+	Bench   benchCmd     `cmd:"" help:"Drive a Weft server over real WebSockets and measure it."`
+	Import  importCmd    `cmd:"" help:"Bring what others have kept into a fabric."`
+	Move    moveCmd      `cmd:"" help:"Move a fabric's SQL from its data folder to PostgreSQL."`
+	Media   mediaNATSCmd `cmd:"" name:"media-nats" hidden:"" help:"The process of the NATS server for files; weft up starts it."`
+	Version versionCmd   `cmd:"" help:"Print the version."`
 }
 
 func main() {

@@ -25,11 +25,11 @@ func (c *natsCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return node.RunNATS(ctx, node.Config{Data: c.Data, NATSListen: c.NATSListen, Sync: c.Sync, Log: log}, func(a node.Addresses) {
-		fmt.Printf("weft's NATS server is up, and no role works on it\n  nats       %s\n  data       %s\nCtrl-C stops it.\n", natsLine(a), a.Data)
+		fmt.Printf("weft's NATS server is up, and no role works on it\n  nats       %s stream ls\n  data       %s\nCtrl-C stops it.\n", natsLine(a.NATS, a.Creds), a.Data)
 	})
 }
 
-// natsLine is the line with which the nats CLI connects.
-func natsLine(a node.Addresses) string {
-	return fmt.Sprintf("nats --server nats://%s --creds %s stream ls", a.NATS, a.Creds)
+// natsLine is how the nats CLI connects.
+func natsLine(at, creds string) string {
+	return fmt.Sprintf("nats --server nats://%s --creds %s", at, creds)
 }

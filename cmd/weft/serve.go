@@ -83,7 +83,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	go whenReady(ctx, n, func(a node.Addresses) {
 		fmt.Print("weft serves\n")
-		for _, line := range [][2]string{{"open", a.Clients}, {"operators", a.Ops}, {"nats", a.NATS}, {"sql", a.SQL}} {
+		for _, line := range [][2]string{{"open", a.Clients}, {"operators", a.Ops}, {"nats", a.NATS}, {"files", a.Media}, {"sql", a.SQL}} {
 			switch {
 			case line[1] == "":
 				continue

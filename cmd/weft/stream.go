@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -18,6 +19,7 @@ import (
 	"github.com/weft-im/weft/audit"
 	"github.com/weft-im/weft/auth"
 	natsconfig "github.com/weft-im/weft/nats-config"
+	"github.com/weft-im/weft/node"
 	"github.com/weft-im/weft/subjects"
 )
 
@@ -65,24 +67,20 @@ type consumerState struct {
 
 // Run lists.
 func (c *streamLsCmd) Run(ctx context.Context) error {
-	nc, js, err := c.jetstream(subjects.RoleOperator)
+	list, err := c.streams(ctx)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	ctx, cancel := context.WithTimeout(ctx, provisionTimeout)
-	defer cancel()
-	list := []streamState{}
-	found := js.ListStreams(ctx)
-	for info := range found.Info() {
-		st, err := stateOf(ctx, js, info)
-		if err != nil {
-			return err
-		}
-		list = append(list, st)
+	media, others, err := c.media(ctx)
+	if err != nil {
+		return err
 	}
-	if err := found.Err(); err != nil {
-		return fmt.Errorf("list streams: %w", err)
+	if others {
+		files, err := media.streams(ctx)
+		if err != nil { // what there is of the others is worth knowing all the more
+			fmt.Fprintln(os.Stderr, "weft: the NATS servers that keep files:", err)
+		}
+		list = append(list, files...)
 	}
 	slices.SortFunc(list, func(a, b streamState) int { return cmp.Compare(a.Name, b.Name) })
 	return c.print(struct {
@@ -108,6 +106,30 @@ func (c *streamLsCmd) Run(ctx context.Context) error {
 			fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%s\t%s\n", s.Name, s.Messages, s.Bytes, window, replicas, oldest, strings.Join(by, ", "))
 		}
 	})
+}
+
+// streams returns what the servers at --nats have.
+func (f controlFlags) streams(ctx context.Context) ([]streamState, error) {
+	nc, js, err := f.jetstream(subjects.RoleOperator)
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	ctx, cancel := context.WithTimeout(ctx, provisionTimeout)
+	defer cancel()
+	list := []streamState{}
+	found := js.ListStreams(ctx)
+	for info := range found.Info() {
+		st, err := stateOf(ctx, js, info)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, st)
+	}
+	if err := found.Err(); err != nil {
+		return nil, fmt.Errorf("list streams: %w", err)
+	}
+	return list, nil
 }
 
 func stateOf(ctx context.Context, js jetstream.JetStream, info *jetstream.StreamInfo) (streamState, error) {
@@ -256,7 +278,20 @@ func (f controlFlags) provision(ctx context.Context, shards int, to settings) (n
 	defer nc.Close()
 	ctx, cancel := context.WithTimeout(ctx, provisionTimeout)
 	defer cancel()
-	is, err := natsconfig.Provision(ctx, js, natsconfig.FabricConfig{Shards: shards, Replicas: to.Replicas, Window: to.Window, Dedupe: to.Dedupe})
+	cfg := natsconfig.FabricConfig{Shards: shards, Replicas: to.Replicas, Window: to.Window, Dedupe: to.Dedupe}
+	media, others, err := f.media(ctx)
+	if err != nil {
+		return none, err
+	}
+	if others {
+		files, js, err := media.jetstream(subjects.RoleProvision)
+		if err != nil {
+			return none, err
+		}
+		defer files.Close()
+		cfg.Media, cfg.MediaAt = js, node.Hosts(media.NATS)
+	}
+	is, err := natsconfig.Provision(ctx, js, cfg)
 	if err != nil {
 		return none, err
 	}

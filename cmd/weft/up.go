@@ -11,14 +11,15 @@ import (
 
 // upCmd's flags are all that `weft up` binds and keeps.
 type upCmd struct {
-	Data       string        `env:"WEFT_DATA" default:"weft-data" help:"Folder that keeps everything." placeholder:"DIR"`
-	Listen     string        `env:"WEFT_LISTEN" default:"127.0.0.1:8080" help:"Address for clients; port 0 picks a free one."`
-	NATSListen string        `name:"nats-listen" env:"WEFT_NATS_LISTEN" default:"127.0.0.1:4222" help:"Address for NATS clients; port 0 picks a free one."`
-	OpsListen  string        `name:"ops-listen" env:"WEFT_OPS_LISTEN" default:"127.0.0.1:8081" help:"Address for operators: metrics, health, profiles; port 0 picks a free one."`
-	Sync       time.Duration `env:"WEFT_SYNC" default:"100ms" help:"How long an acknowledged message may wait for the disk (fsync). A killed process loses nothing either way; a power cut loses up to this long. 0 syncs before each acknowledgement."`
-	Shards     int           `env:"WEFT_SHARDS" default:"1" help:"Streams that hold the logs; fixed when the data folder is made."`
-	Window     time.Duration `env:"WEFT_WINDOW" default:"720h" help:"How long the logs keep messages; SQL keeps all."`
-	Dev        string        `env:"WEFT_DEV" enum:"auto,on,off" default:"auto" help:"Dev mode: one-time codes are in the reply. auto: on where --listen is loopback."`
+	Data        string        `env:"WEFT_DATA" default:"weft-data" help:"Folder that keeps everything." placeholder:"DIR"`
+	Listen      string        `env:"WEFT_LISTEN" default:"127.0.0.1:8080" help:"Address for clients; port 0 picks a free one."`
+	NATSListen  string        `name:"nats-listen" env:"WEFT_NATS_LISTEN" default:"127.0.0.1:4222" help:"Address for NATS clients; port 0 picks a free one."`
+	MediaListen string        `name:"media-nats-listen" env:"WEFT_MEDIA_NATS_LISTEN" help:"Address for NATS clients of the server that keeps files; without it the port after that of --nats-listen." placeholder:"HOST:PORT"`
+	OpsListen   string        `name:"ops-listen" env:"WEFT_OPS_LISTEN" default:"127.0.0.1:8081" help:"Address for operators: metrics, health, profiles; port 0 picks a free one."`
+	Sync        time.Duration `env:"WEFT_SYNC" default:"100ms" help:"How long an acknowledged message may wait for the disk (fsync). A killed process loses nothing either way; a power cut loses up to this long. 0 syncs before each acknowledgement."`
+	Shards      int           `env:"WEFT_SHARDS" default:"1" help:"Streams that hold the logs; fixed when the data folder is made."`
+	Window      time.Duration `env:"WEFT_WINDOW" default:"720h" help:"How long the logs keep messages; SQL keeps all."`
+	Dev         string        `env:"WEFT_DEV" enum:"auto,on,off" default:"auto" help:"Dev mode: one-time codes are in the reply. auto: on where --listen is loopback."`
 
 	doorFlags
 	signInFlags
@@ -57,6 +58,9 @@ func (c *upCmd) Run(ctx context.Context) error {
 		Sync: c.Sync, Shards: c.Shards, Window: c.Window, Dev: dev, Limits: limits, EditWindow: c.EditWindow, StayDrained: c.AfterDrain == "stay", Log: log,
 	}
 	c.media(&cfg)
+	if cfg.MediaServer, err = c.mediaServer(c.MediaListen, c.NATSListen); err != nil {
+		return err
+	}
 	if err := c.signIn(&cfg); err != nil {
 		return err
 	}
@@ -71,10 +75,11 @@ func (c *upCmd) Run(ctx context.Context) error {
 		fmt.Printf("weft is up\n"+
 			"  open       %s\n"+
 			"  operators  http://%s/metrics\n"+
-			"  nats       %s\n"+
+			"  nats       %s stream ls\n"+
+			"  files      %s object ls\n"+
 			"  data       %s\n"+
 			"  sql        %s\n"+
-			"Ctrl-C drains and stops.\n", a.Clients, a.Ops, natsLine(a), a.Data, a.SQL)
+			"Ctrl-C drains and stops.\n", a.Clients, a.Ops, natsLine(a.NATS, a.Creds), natsLine(a.Media, a.Creds), a.Data, a.SQL)
 	})
 	return n.Run(ctx)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/weft-im/weft/client"
+	"github.com/weft-im/weft/fabric"
 	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/weftest"
 )
@@ -37,11 +38,22 @@ var moving = []string{subjects.BucketStream(subjects.BucketEdges), subjects.Buck
 // renewal are the subjects of those.
 var renewal = regexp.MustCompile(`^\$KV\.(EDGES\.|LASTSEEN\.edge\.)`)
 
-// snapshot returns all messages of all streams.
-func (w *world) snapshot(t *testing.T, server string) map[string][]record {
+// servers are the fabric's own, and that of its files.
+func (w *world) servers() []string { return []string{w.server, w.values["files server"]} }
+
+// snapshot returns all messages of all streams that some servers have.
+func (w *world) snapshot(t *testing.T, servers ...string) map[string][]record {
+	t.Helper()
+	all := make(map[string][]record)
+	for _, server := range servers {
+		w.snapshotOf(t, server, all)
+	}
+	return all
+}
+
+func (w *world) snapshotOf(t *testing.T, server string, all map[string][]record) {
 	t.Helper()
 	js := w.jetStream(t, server)
-	all := make(map[string][]record)
 	list := js.ListStreams(t.Context())
 	for info := range list.Info() {
 		s, err := js.Stream(t.Context(), info.Config.Name)
@@ -62,7 +74,6 @@ func (w *world) snapshot(t *testing.T, server string) map[string][]record {
 	if err := list.Err(); err != nil {
 		t.Fatal(err)
 	}
-	return all
 }
 
 func (w *world) jetStream(t *testing.T, server string) jetstream.JetStream {
@@ -80,7 +91,7 @@ func (w *world) atRest(t *testing.T) map[string][]record {
 	var last map[string][]record
 	weftest.Eventually(t, "the fabric is at rest", func() bool {
 		time.Sleep(300 * time.Millisecond) // what is to be seen is that nothing happens
-		now := settled(w.snapshot(t, w.server))
+		now := settled(w.snapshot(t, w.servers()...))
 		same := reflect.DeepEqual(last, now)
 		last = now
 		return same
@@ -110,11 +121,7 @@ func (w *world) prepare(outer, t *testing.T) {
 		}
 	}
 	p := weftest.StartProcess(outer, "nats", "--data", fresh, "--nats-listen", "127.0.0.1:0")
-	m := regexp.MustCompile(`--server (\S+)`).FindStringSubmatch(p.Output())
-	if m == nil {
-		t.Fatalf("no line for nats in:\n%s", p.Output())
-	}
-	w.values["new server"] = m[1]
+	w.values["new server"] = natsAt(t, p, "nats")
 	w.fresh = p
 }
 
@@ -138,9 +145,13 @@ func (w *world) compare(t *testing.T) {
 	}
 	t.Logf("%d messages in %d streams", messages, len(restored))
 
-	old, now := w.jetStream(t, w.server), w.jetStream(t, w.values["new server"])
+	old, files, now := w.jetStream(t, w.server), w.jetStream(t, w.values["files server"]), w.jetStream(t, w.values["new server"])
 	for name := range restored {
-		was, err := old.Stream(t.Context(), name)
+		of := old
+		if name == subjects.MediaStream(0) {
+			of = files
+		}
+		was, err := of.Stream(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,6 +255,10 @@ func (w *world) goOn(t *testing.T) {
 	page, err := ann.History(ctx, w.group, client.HistoryQuery{Limit: 10})
 	if err != nil || len(page.Messages) == 0 || !strings.Contains(string(page.Messages[len(page.Messages)-1].Body), "to all") {
 		t.Errorf("the group's history: %+v, %v", page, err)
+	}
+	var file bytes.Buffer
+	if _, err := ann.Account().Download(ctx, fabric.MediaID(w.values["sent file"]), &file); err != nil || !bytes.Equal(file.Bytes(), w.sent) {
+		t.Errorf("the file: %d bytes, want %d, %v", file.Len(), len(w.sent), err)
 	}
 	if _, err := ann.SendText(ctx, string(w.group), client.Text{Text: "we are back"}); err != nil {
 		t.Fatal(err)

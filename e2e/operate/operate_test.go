@@ -109,6 +109,7 @@ func (w *world) checks(outer *testing.T) map[string]check {
 		`nats kv ls`:                         out(`FABRIC`, `PRESENCE`, `EDGES`, `LASTSEEN`, `REVOKED`, `SIGN_INS`),
 		`nats kv get FABRIC id --raw`:        out(`^[0-9a-f-]{36}\s*$`),
 		`nats kv get FABRIC shards --raw`:    out(`^1\s*$`),
+		`nats kv get FABRIC media --raw`:     out(`^127\.0\.0\.1:\d+\s*$`),
 		`nats kv get FABRIC clients --raw`:   out(`^eyJ\S+\s*$`),
 		`nats object ls AVATARS`:             out(`<picture>`),
 		`nats object info AVATARS <picture>`: out(`<picture>`, `SHA-256 <picture>`),
@@ -119,14 +120,14 @@ func (w *world) checks(outer *testing.T) map[string]check {
 			}
 		}},
 
-		`nats object ls MEDIA_0`: out(`<sent file>`),
-		`nats object get MEDIA_0 <sent file> --output <file> --force`: {after: func(t *testing.T) {
+		`nats --server <files server> object ls MEDIA_0`: out(`<sent file>`),
+		`nats --server <files server> object get MEDIA_0 <sent file> --output <file> --force`: {after: func(t *testing.T) {
 			t.Helper()
 			if data, err := os.ReadFile(w.values["file"]); err != nil || !bytes.Equal(data, w.sent) {
 				t.Errorf("the file: %d bytes, want %d, %v", len(data), len(w.sent), err)
 			}
 		}},
-		`nats stream subjects OBJ_MEDIA_0 '$O.MEDIA_0.C.<sent file>.*'`: out(`C\.<sent file>\.0`, `C\.<sent file>\.1`),
+		`nats --server <files server> stream subjects OBJ_MEDIA_0 '$O.MEDIA_0.C.<sent file>.*'`: out(`C\.<sent file>\.0`, `C\.<sent file>\.1`),
 		`nats kv ls UPLOADS`: out(`<user>\.<upload>`),
 
 		// push
@@ -141,10 +142,13 @@ func (w *world) checks(outer *testing.T) map[string]check {
 			before: func(t *testing.T) { t.Helper(); w.source = w.atRest(t) },
 			after: func(t *testing.T) {
 				t.Helper()
-				if !reflect.DeepEqual(settled(w.snapshot(t, w.server)), w.source) {
+				if !reflect.DeepEqual(settled(w.snapshot(t, w.servers()...)), w.source) {
 					t.Error("the fabric was not at rest: what was backed up can't be told")
 				}
 			},
+		},
+		`nats --server <files server> backup account <backup of files> --force`: {
+			again: regexp.MustCompile(`store is closed`), want: []string{`"?OBJ_MEDIA_0"?`},
 		},
 		`nats backup stream MSG_0 <backup of one> --no-progress`: out(`MSG_0`),
 		`nats backup info <backup>/MSG_0`:                        out(`MSG_0`, `\d\d`),
@@ -152,7 +156,10 @@ func (w *world) checks(outer *testing.T) map[string]check {
 		`nats --server <new server> backup restore account <backup>`: {
 			want:   []string{`MSG_0`},
 			before: func(t *testing.T) { t.Helper(); w.prepare(outer, t) },
-			after:  func(t *testing.T) { t.Helper(); w.compare(t) },
+		},
+		`nats --server <new server> backup restore account <backup of files>`: {
+			want:  []string{`OBJ_MEDIA_0`},
+			after: func(t *testing.T) { t.Helper(); w.compare(t) },
 		},
 		`nats --server <new server> stream report`: out(`MSG_0`, `KV_FABRIC`),
 	}

@@ -149,7 +149,7 @@ func TestWeftEdge(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 	w.up = weftest.StartWeft(t, w.data, "", "--after-drain", "end")
-	w.server = regexp.MustCompile(`--server (\S+)`).FindStringSubmatch(w.up.Output())[1]
+	w.server = natsAt(t, w.up, "nats")
 	w.says(t, `its process ends`, "edge", "drain", w.edge(t))
 	if err := w.up.Wait(ctx); err != nil {
 		t.Errorf("it ended with %v", err)

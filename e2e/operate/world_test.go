@@ -153,15 +153,21 @@ type world struct {
 	fresh  *weftest.Process    // the NATS server that it is restored into
 }
 
+// natsAt returns the NATS server that a process prints for something.
+func natsAt(t *testing.T, p *weftest.Process, of string) string {
+	t.Helper()
+	m := regexp.MustCompile(`(?m)^\s+` + of + `\s+nats --server (\S+)`).FindStringSubmatch(p.Output())
+	if m == nil {
+		t.Fatalf("no line for %s in:\n%s", of, p.Output())
+	}
+	return m[1]
+}
+
 func start(t *testing.T) *world {
 	t.Helper()
 	w := &world{shell: newShell(t), data: filepath.Join(t.TempDir(), "data")}
 	w.up = weftest.StartWeft(t, w.data, "")
-	m := regexp.MustCompile(`--server (\S+)`).FindStringSubmatch(w.up.Output())
-	if m == nil {
-		t.Fatalf("no line for nats in:\n%s", w.up.Output())
-	}
-	w.server = m[1]
+	w.server = natsAt(t, w.up, "nats")
 	w.ann, w.bob, w.cem = signIn(t, w.up.URL, "+4915123456780", "Ann"), signIn(t, w.up.URL, "+4915123456781", "Bob"), signIn(t, w.up.URL, "+4915123456782", "Cem")
 	w.annHere = connect(t, w.up.URL, w.ann, func(client.Event) {})
 	bobHere := connect(t, w.up.URL, w.bob, func(client.Event) {})
@@ -194,11 +200,11 @@ func start(t *testing.T) *world {
 	w.goAway(t)
 	low, high, _ := strings.Cut(string(chat), ".")
 	w.values = map[string]string{
-		"server": w.server, "keys": filepath.Join(w.data, "keys"), "you": "otto",
+		"server": w.server, "files server": natsAt(t, w.up, "files"), "keys": filepath.Join(w.data, "keys"), "you": "otto",
 		"user": string(w.ann.User.ID), "phone": w.ann.User.Phone, "away": string(w.cem.User.ID), "low": low, "high": high,
 		"group": string(g.ID), "picture": picture, "file": filepath.Join(w.dir, "picture.png"),
 		"edge": w.edge(t), "new uuid": fabric.NewCID(), "another uuid": fabric.NewCID(), "service": "orders",
-		"backup": filepath.Join(w.dir, "backup"), "backup of one": filepath.Join(w.dir, "one"),
+		"backup": filepath.Join(w.dir, "backup"), "backup of one": filepath.Join(w.dir, "one"), "backup of files": filepath.Join(w.dir, "files"),
 		"sent file": file, "upload": upload,
 	}
 	w.addService(t)

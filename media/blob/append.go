@@ -10,6 +10,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/gabriel-vasile/mimetype"
 	"github.com/nats-io/nuid"
 
 	"github.com/weft-im/weft/fabric"
@@ -20,6 +21,7 @@ type filled struct {
 	data  []byte
 	end   int64  // the offset behind them
 	hash  []byte // SHA-256's state there
+	is    string // the file's type
 	nonce string // of this Append
 	buf   *[]byte
 	err   error // of the source, behind data
@@ -76,10 +78,13 @@ func (p *Parts) Append(ctx context.Context, id fabric.MediaID, at Tail, src io.R
 	return at, failed
 }
 
+// TypeOf returns the media type of a file that begins so.
+func TypeOf(head []byte) string { return mimetype.Detect(head).String() }
+
 // fill reads src into parts.
 func fill(ctx context.Context, h hash.Hash, at Tail, src io.Reader, size int64, parts chan<- filled) {
 	nonce := nuid.Next()
-	end, begun := at.Offset, at.data
+	end, begun, is := at.Offset, at.data, at.Type
 	for end < size {
 		buf := buffers.Get().(*[]byte)
 		have := copy(*buf, begun)
@@ -94,6 +99,10 @@ func fill(ctx context.Context, h hash.Hash, at Tail, src io.Reader, size int64, 
 			h.Write((*buf)[have : have+n])
 			end += int64(n)
 			f.data, f.end = (*buf)[:have+n], end
+			if end <= PartSize {
+				is = TypeOf(f.data)
+			}
+			f.is = is
 			var failed error
 			if f.hash, failed = state(h); failed != nil {
 				f.data, f.err = nil, failed

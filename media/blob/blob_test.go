@@ -233,3 +233,22 @@ func TestBadS3Addresses(t *testing.T) {
 		}
 	}
 }
+
+// An upload's tail says what the file is by its first bytes, wherever it broke off among them and however long it goes on.
+func TestTailTellsTheType(t *testing.T) {
+	p := openParts(t, weftest.StartNATS(t, natsconfig.FabricConfig{}))
+	data := append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"), noise(2*blob.PartSize)...)
+	id, at := fabric.NewMediaID(), blob.NoTail()
+	for _, tc := range []struct {
+		upto int
+		want string
+	}{{4, "text/plain"}, {16, "image/png"}, {blob.PartSize + 1, "image/png"}, {len(data), "image/png"}} {
+		next, err := p.Append(t.Context(), id, at, bytes.NewReader(data[at.Offset:tc.upto]), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at, err = p.Tail(t.Context(), id); err != nil || at.Type != tc.want || next.Type != tc.want || at.Offset != int64(tc.upto) {
+			t.Errorf("up to %d: it is %q, and %q as it is kept, at %d, %v; want %q", tc.upto, next.Type, at.Type, at.Offset, err, tc.want)
+		}
+	}
+}

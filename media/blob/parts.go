@@ -70,7 +70,8 @@ func NewParts(nc *nats.Conn, shards int) (*Parts, error) {
 
 // Tail is how far an upload is.
 type Tail struct {
-	Offset int64 // bytes that are there
+	Offset int64  // bytes that are there
+	Type   string // media type by the first ones; "" where an earlier version has not noted it
 
 	part int    // the last part's number, -1 for none
 	seq  uint64 // its sequence in the stream
@@ -149,6 +150,7 @@ func tailOf(m *nats.Msg) (t Tail, err error) {
 	if t.hash, err = base64.StdEncoding.DecodeString(m.Header.Get(subjects.HeaderHash)); err != nil {
 		return t, fmt.Errorf("its hash: %w", err)
 	}
+	t.Type = m.Header.Get(subjects.HeaderType)
 	t.part = int((t.Offset - 1) / PartSize)
 	if want := t.Offset - int64(t.part)*PartSize; int64(len(m.Data)) != want {
 		return t, fmt.Errorf("it has %d bytes, want %d", len(m.Data), want)
@@ -218,11 +220,14 @@ func sleep(ctx context.Context) error {
 // stream knows it by its id, and past that its own last part tells that it was stored.
 func (p *Parts) put(ctx context.Context, id fabric.MediaID, t Tail, full filled) (Tail, error) {
 	shard := subjects.MediaShard(id, p.shards)
-	next := Tail{Offset: full.end, part: int((full.end - 1) / PartSize), hash: full.hash}
+	next := Tail{Offset: full.end, Type: full.is, part: int((full.end - 1) / PartSize), hash: full.hash}
 	m := nats.NewMsg(subjects.MediaPart(id, shard, next.part))
 	m.Data = full.data
 	m.Header.Set(subjects.HeaderOffset, strconv.FormatInt(full.end, 10))
 	m.Header.Set(subjects.HeaderHash, base64.StdEncoding.EncodeToString(full.hash))
+	if full.is != "" {
+		m.Header.Set(subjects.HeaderType, full.is)
+	}
 	m.Header.Set(subjects.HeaderMsgID, string(id)+"."+full.nonce+"."+strconv.FormatInt(full.end, 10))
 	m.Header.Set(subjects.HeaderExpectedLastSeq, "0")
 	if next.part == t.part {
@@ -273,7 +278,7 @@ func (p *Parts) put(ctx context.Context, id fabric.MediaID, t Tail, full filled)
 func (p *Parts) Remove(ctx context.Context, id fabric.MediaID) error {
 	shard := subjects.MediaShard(id, p.shards)
 	for _, subject := range []string{subjects.MediaMeta(id, shard), subjects.MediaParts(id, shard)} {
-		if err := p.Purge(ctx, subjects.MediaStream(shard), subject); err != nil {
+		if err := Purge(ctx, p.nc, subjects.MediaStream(shard), subject); err != nil {
 			return fmt.Errorf("remove %s: %w", id, err)
 		}
 	}
@@ -281,14 +286,14 @@ func (p *Parts) Remove(ctx context.Context, id fabric.MediaID) error {
 }
 
 // Purge takes all messages of a subject out of a stream.
-func (p *Parts) Purge(ctx context.Context, stream, subject string) error {
+func Purge(ctx context.Context, nc *nats.Conn, stream, subject string) error {
 	req, err := json.Marshal(map[string]string{"filter": subject})
 	if err != nil {
 		return fmt.Errorf("encode request: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	m, err := p.nc.RequestWithContext(ctx, subjects.PurgeStream(stream), req)
+	m, err := nc.RequestWithContext(ctx, subjects.PurgeStream(stream), req)
 	if err != nil {
 		return fmt.Errorf("purge %s: %w", stream, err)
 	}

@@ -8,12 +8,15 @@ import (
 )
 
 // turns has few parts written at once, whoever's they are: ten uploads fill neither the connection nor the server with more
-// than these. While others want to write, twice the time that a part took passes before a turn goes on to the next one, so that
+// than these. While others want to write, `pauses` times what a part took passes before a turn goes on to the next one, so that
 // messages have the machine and the disk for most of the time. An upload that has no others beside it waits for nobody.
 type turns struct {
 	free    chan struct{} // a token for each turn
 	waiting atomic.Int32
 }
+
+// pauses is how many times as long as a part took is left to others before the next one.
+const pauses = 3
 
 // longestPause bounds the time that is left to others. A part that takes long says that the disk is behind.
 const longestPause = 500 * time.Millisecond
@@ -35,7 +38,7 @@ func (t *turns) take(ctx context.Context) (done func(), err error) {
 	began := time.Now()
 	return func() {
 		if t.waiting.Load() > 0 {
-			time.Sleep(min(2*time.Since(began), longestPause))
+			time.Sleep(min(pauses*time.Since(began), longestPause))
 		}
 		<-t.free
 	}, nil
