@@ -58,13 +58,21 @@ type MediaCreateReply = Upload
 type MediaFinishRequest struct {
 	User   fabric.UserID  `json:"user"`
 	Upload fabric.MediaID `json:"upload"`
+
+	// SHA256 is that of all the bytes, in hex, and Type the media type by the first ones: of the edge that has just written the
+	// last one. Without them they are read from the upload's parts.
+	SHA256 string `json:"sha256,omitempty"`
+	Type   string `json:"type,omitempty"`
 }
 
 // MediaFinishReply is the file.
 type MediaFinishReply = Media
 
 // MediaDropRequest ends an upload that is not finished, and removes what there is of it.
-type MediaDropRequest = MediaFinishRequest
+type MediaDropRequest struct {
+	User   fabric.UserID  `json:"user"`
+	Upload fabric.MediaID `json:"upload"`
+}
 
 // MediaGetRequest asks for a file that User may load: one of theirs that no message has named yet, or one that a message
 // names which they may read. Who has a link shows its token instead of User. The error has CodeNotFound where there is none

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -237,7 +238,7 @@ func (u *uploads) GetUpload(ctx context.Context, id string) (tusd.Upload, error)
 	entry, err := u.kv.Get(ctx, subjects.Upload(call.caller.user, m))
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
-		f, err := u.finish(ctx, call, m)
+		f, err := u.finish(ctx, call, m, nil)
 		if err != nil {
 			return nil, tusError(err)
 		}
@@ -261,11 +262,19 @@ func (u *uploads) GetUpload(ctx context.Context, id string) (tusd.Upload, error)
 	return up, nil
 }
 
-// finish makes an upload a file.
-func (u *uploads) finish(ctx context.Context, call *tusCall, id fabric.MediaID) (contract.Media, error) {
+// finish makes an upload a file. tail is its end where that is known already, so that nobody has to read it again.
+func (u *uploads) finish(ctx context.Context, call *tusCall, id fabric.MediaID, tail *blob.Tail) (contract.Media, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
-	f, err := service.Call[contract.MediaFinishReply](ctx, u.e.nc, subjects.MediaFinish, contract.MediaFinishRequest{User: call.caller.user, Upload: id})
+	req := contract.MediaFinishRequest{User: call.caller.user, Upload: id}
+	if tail != nil && tail.Offset > 0 {
+		sum, err := u.parts.Sum(ctx, id, *tail)
+		if err != nil {
+			return contract.Media{}, err
+		}
+		req.SHA256, req.Type = hex.EncodeToString(sum[:]), tail.Type
+	}
+	f, err := service.Call[contract.MediaFinishReply](ctx, u.e.nc, subjects.MediaFinish, req)
 	if err == nil {
 		call.media = f.ID
 	}
@@ -352,7 +361,7 @@ func (up *upload) FinishUpload(ctx context.Context) error {
 	if up.done {
 		return nil
 	}
-	if _, err := up.u.finish(ctx, up.call, up.ID); err != nil {
+	if _, err := up.u.finish(ctx, up.call, up.ID, up.tail); err != nil {
 		return tusError(err)
 	}
 	up.done = true

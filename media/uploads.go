@@ -2,6 +2,7 @@ package media
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -208,11 +209,11 @@ func (r *Role) finish(ctx context.Context, req contract.MediaFinishRequest) (con
 	if err != nil {
 		return contract.Media{}, err
 	}
-	return r.flights.join(ctx, e.ID, func(ctx context.Context) (contract.Media, error) { return r.complete(ctx, e) })
+	return r.flights.join(ctx, e.ID, func(ctx context.Context) (contract.Media, error) { return r.complete(ctx, e, req) })
 }
 
 // complete makes an upload a file. Whatever it has done before a crash it does again.
-func (r *Role) complete(ctx context.Context, e entry) (contract.Media, error) {
+func (r *Role) complete(ctx context.Context, e entry, req contract.MediaFinishRequest) (contract.Media, error) {
 	began := time.Now()
 	var none contract.Media
 	if f, o, err := r.store.Media(ctx, e.ID); err == nil { // only that was left
@@ -220,17 +221,14 @@ func (r *Role) complete(ctx context.Context, e entry) (contract.Media, error) {
 	} else if fabric.CodeOf(err) != fabric.CodeNotFound {
 		return none, err
 	}
-	tail, err := r.parts.Tail(ctx, e.ID)
+	sum, is, err := r.bytesOf(ctx, e, req)
 	if err != nil {
 		return none, err
-	}
-	if tail.Offset != e.Size {
-		return none, fabric.Errorf(fabric.CodeConflict, "upload %s has %d bytes of %d: go on there", e.ID, tail.Offset, e.Size)
 	}
 	if err := r.step(ctx, &e, stepDone); err != nil {
 		return none, err
 	}
-	o, err := r.objectOf(ctx, e, tail)
+	o, err := r.objectOf(ctx, e, sum, is)
 	if err != nil {
 		return none, err
 	}
@@ -254,22 +252,43 @@ func (r *Role) complete(ctx context.Context, e entry) (contract.Media, error) {
 	return mediaOf(f, kept), nil
 }
 
-// objectOf keeps the bytes of an upload.
-func (r *Role) objectOf(ctx context.Context, e entry, tail blob.Tail) (Object, error) {
-	sum, err := r.parts.Sum(ctx, e.ID, tail)
-	if err != nil {
-		return Object{}, err
-	}
-	is := tail.Type
-	if is == "" {
-		var head []byte
-		if e.Size > 0 {
-			if head, err = r.parts.Get(ctx, e.ID, 0); err != nil {
-				return Object{}, err
-			}
+// bytesOf returns the SHA-256 of an upload's bytes and the type that they are of. What the edge says that has written them
+// is as good as what it has written into the last part, and saves NATS from loading the block of files that has that.
+func (r *Role) bytesOf(ctx context.Context, e entry, req contract.MediaFinishRequest) (sum [sha256.Size]byte, is string, err error) {
+	is = req.Type
+	if req.SHA256 != "" {
+		b, err := hex.DecodeString(req.SHA256)
+		if err != nil || len(b) != len(sum) {
+			return sum, is, fabric.Errorf(fabric.CodeBadRequest, "sha256: want %d bytes in hex, got %q", len(sum), req.SHA256)
 		}
-		is = blob.TypeOf(head)
+		copy(sum[:], b)
+	} else {
+		tail, err := r.parts.Tail(ctx, e.ID)
+		if err != nil {
+			return sum, is, err
+		}
+		if tail.Offset != e.Size {
+			return sum, is, fabric.Errorf(fabric.CodeConflict, "upload %s has %d bytes of %d: go on there", e.ID, tail.Offset, e.Size)
+		}
+		if sum, err = r.parts.Sum(ctx, e.ID, tail); err != nil {
+			return sum, is, err
+		}
+		is = tail.Type
 	}
+	if is != "" {
+		return sum, is, nil
+	}
+	var head []byte
+	if e.Size > 0 {
+		if head, err = r.parts.Get(ctx, e.ID, 0); err != nil {
+			return sum, is, err
+		}
+	}
+	return sum, blob.TypeOf(head), nil
+}
+
+// objectOf keeps the bytes of an upload, whose SHA-256 is sum and which are of type `is`.
+func (r *Role) objectOf(ctx context.Context, e entry, sum [sha256.Size]byte, is string) (Object, error) {
 	o := Object{SHA256: hex.EncodeToString(sum[:]), Blob: e.ID, Size: e.Size, Type: typeOf(is, e.Type), State: contract.MediaReady}
 	if err := r.scan(ctx, e, &o); err != nil {
 		return Object{}, err
