@@ -107,7 +107,9 @@ func (r *Role) tidyOne(ctx context.Context, u fabric.UserID, id fabric.MediaID) 
 	case e.Step == stepGone:
 		return r.end(ctx, e)
 	case e.Step == stepDone && now-e.CreatedAt > r.cfg.TidyEvery.Milliseconds():
-		_, err := r.flights.join(ctx, e.ID, func(ctx context.Context) (contract.Media, error) { return r.complete(ctx, e, contract.MediaFinishRequest{}) })
+		_, err := r.flights.join(ctx, e.ID, func(ctx context.Context) (contract.Media, error) {
+			return r.complete(ctx, e, contract.MediaFinishRequest{})
+		})
 		return err
 	case e.Step == stepOpen && now > e.ExpiresAt:
 		if err := r.end(ctx, e); err != nil {
