@@ -146,6 +146,8 @@ func (c Config) complete() (Config, error) {
 	}
 	external := c.NATS.URLs != ""
 	switch {
+	case external && len(c.MediaServer.Command) > 0:
+		return c, errors.New("a server for files of the process's own needs a data folder: with --nats, --media-nats says where files are")
 	case external && c.Data != "":
 		return c, errors.New("a data folder is for a process with a NATS server in it: --nats and --data exclude each other")
 	case !external && c.Data == "":

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -257,28 +258,25 @@ const mediaStreams = "jetstream/*/streams/OBJ_MEDIA_*"
 func (d *data) placeMedia(apart bool) error {
 	from, to := d.path(natsFolder), d.path(mediaFolder)
 	if !apart {
-		if there, err := filepath.Glob(filepath.Join(to, mediaStreams)); err != nil || len(there) > 0 {
+		there, err := fs.Glob(os.DirFS(to), mediaStreams)
+		if err != nil || len(there) > 0 {
 			return errors.Join(err, fmt.Errorf("this fabric's files are in %s: a NATS server for them must run there, as weft up has it without --media-nats", to))
 		}
 		return nil
 	}
-	list, err := filepath.Glob(filepath.Join(from, mediaStreams))
+	streams, err := fs.Glob(os.DirFS(from), mediaStreams)
 	if err != nil {
 		return fmt.Errorf("look for files in %s: %w", from, err)
 	}
-	for _, stream := range list {
-		rel, err := filepath.Rel(from, stream)
-		if err != nil {
-			return fmt.Errorf("files in %s: %w", stream, err)
-		}
-		target := filepath.Join(to, rel)
+	for _, stream := range streams {
+		source, target := inside(from, stream), inside(to, stream)
 		if _, err := os.Stat(target); err == nil {
-			return fmt.Errorf("there are files in %s and in %s: keep those that are right, and put the other folder away", stream, target)
+			return fmt.Errorf("there are files in %s and in %s: keep those that are right, and put the other folder away", source, target)
 		}
 		if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
 			return fmt.Errorf("make the folder of files: %w", err)
 		}
-		if err := os.Rename(stream, target); err != nil {
+		if err := os.Rename(source, target); err != nil {
 			return fmt.Errorf("move files: %w", err)
 		}
 	}
