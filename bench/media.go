@@ -96,14 +96,8 @@ func runMedia(ctx context.Context, cfg MediaConfig) (_ *Report, err error) {
 // account returns a user's, and the channel that they upload into.
 func (m *mediaRun) account(i int) (*client.Account, string) {
 	u, next := m.users[i], m.users[(i+1)%len(m.users)]
-	return client.NewAccount(client.API{URL: m.up.URL}, oneToken(u.Access)), string(next.ID)
+	return client.NewAccount(client.API{URL: m.up.URL}, client.StaticToken(u.Access)), string(next.ID)
 }
-
-// oneToken is a token that holds for the run.
-type oneToken string
-
-// Token implements client.TokenSource.
-func (t oneToken) Token(context.Context, string) (string, error) { return string(t), nil }
 
 // pattern is a file without end whose parts all differ, and which costs nothing to make.
 type pattern struct{ seed []byte }
@@ -418,7 +412,7 @@ func (m *mediaRun) chat(ctx context.Context) (*chatter, error) {
 	ctx, stop := context.WithCancel(ctx)
 	c := &chatter{clock: clock{time.Now()}, stop: stop, into: []*latency{nil}}
 	connect := func(u user, handler func(client.Event)) (*client.Session, error) {
-		s, err := client.Connect(ctx, client.Options{URL: m.up.URL, Tokens: oneToken(u.Access), Handler: handler})
+		s, err := client.Connect(ctx, client.Options{URL: m.up.URL, Tokens: client.StaticToken(u.Access), Handler: handler})
 		if err == nil {
 			c.sessions = append(c.sessions, s)
 		}

@@ -267,7 +267,7 @@ func (u *uploads) finish(ctx context.Context, call *tusCall, id fabric.MediaID, 
 	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
 	req := contract.MediaFinishRequest{User: call.caller.user, Upload: id}
-	if tail != nil && tail.Offset > 0 {
+	if tail != nil {
 		sum, err := u.parts.Sum(ctx, id, *tail)
 		if err != nil {
 			return contract.Media{}, err
@@ -361,7 +361,11 @@ func (up *upload) FinishUpload(ctx context.Context) error {
 	if up.done {
 		return nil
 	}
-	if _, err := up.u.finish(ctx, up.call, up.ID, up.tail); err != nil {
+	tail := up.tail
+	if tail != nil && tail.Offset != up.Size {
+		tail = nil // it is no end: the media role looks, and says what is missing
+	}
+	if _, err := up.u.finish(ctx, up.call, up.ID, tail); err != nil {
 		return tusError(err)
 	}
 	up.done = true

@@ -20,8 +20,8 @@ func TestWhereFilesAre(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	n := weftest.StartNATS(t, natsconfig.FabricConfig{Shards: 2})
-	js, media := n.JetStream(t), bare(t)
-	named := natsconfig.FabricConfig{Media: media, MediaAt: "m1:4222, m2:4222"}
+	js, others := n.JetStream(t), bare(t)
+	named := natsconfig.FabricConfig{Media: others.JetStream(t), MediaAt: "m1:4222, m2:4222"}
 	provision := func(cfg natsconfig.FabricConfig) error {
 		t.Helper()
 		f, err := natsconfig.Provision(ctx, js, cfg)
@@ -38,17 +38,17 @@ func TestWhereFilesAre(t *testing.T) {
 		}
 		return nil
 	}
-	is := func(what, at string, own, others bool) {
+	is := func(what, at string, here, there bool) {
 		t.Helper()
 		if got, err := natsconfig.MediaAt(ctx, js); err != nil || got != at {
 			t.Errorf("%s: files are at %q, %v; want %q", what, got, err, at)
 		}
 		for shard := range 2 {
 			for where, tc := range map[string]struct {
-				js   jetstream.JetStream
+				at   *weftest.NATS
 				want bool
-			}{"the fabric's own": {js, own}, "others": {media, others}} {
-				if got := slices.Contains(streamsOf(ctx, t, tc.js), subjects.MediaStream(shard)); got != tc.want {
+			}{"the fabric's own": {n, here}, "others": {others, there}} {
+				if got := slices.Contains(tc.at.Streams(t), subjects.MediaStream(shard)); got != tc.want {
 					t.Errorf("%s: %s servers have a store of shard %d: %v, want %v", what, where, shard, got, tc.want)
 				}
 			}
@@ -94,24 +94,12 @@ func TestWhereFilesAre(t *testing.T) {
 }
 
 // bare is a server with nothing on it, that asks nobody who they are.
-func bare(t *testing.T) jetstream.JetStream {
+func bare(t *testing.T) *weftest.NATS {
 	t.Helper()
 	srv, err := natsconfig.Start(natsconfig.ServerConfig{Listen: "127.0.0.1:0", StoreDir: t.TempDir(), SyncInterval: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	return (&weftest.NATS{Server: srv, URL: srv.ClientURL()}).JetStream(t)
-}
-
-func streamsOf(ctx context.Context, t *testing.T, js jetstream.JetStream) (names []string) {
-	t.Helper()
-	list := js.StreamNames(ctx)
-	for name := range list.Name() {
-		names = append(names, name)
-	}
-	if err := list.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return names
+	return &weftest.NATS{Server: srv, URL: srv.ClientURL()}
 }

@@ -54,7 +54,7 @@ func TestProvisionKeepsWhatIsLeftOpen(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	js := bare(t)
+	js := bare(t).JetStream(t)
 	find := func() (natsconfig.Fabric, []string) {
 		t.Helper()
 		f, err := natsconfig.Find(t.Context(), js)

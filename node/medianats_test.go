@@ -2,7 +2,6 @@ package node_test
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -15,9 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/weft-im/weft/auth"
 	"github.com/weft-im/weft/client"
 	"github.com/weft-im/weft/edge/edgetest"
@@ -25,7 +21,6 @@ import (
 	natsconfig "github.com/weft-im/weft/nats-config"
 	"github.com/weft-im/weft/node"
 	"github.com/weft-im/weft/node/nodetest"
-	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/weftest"
 )
 
@@ -35,36 +30,6 @@ func apart(t *testing.T) node.Config {
 	cfg.Dev = true
 	cfg.MediaServer = node.MediaServer{Command: []string{weftest.Binary(t), "media-nats", "--log-level", "error"}, Listen: "127.0.0.1:0"}
 	return cfg
-}
-
-// running is a node that a test stops.
-type running struct {
-	node.Addresses
-	stop func()
-}
-
-func run(t *testing.T, cfg node.Config) running {
-	t.Helper()
-	n, err := node.Start(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
-	go func() { ended <- n.Run(ctx) }()
-	r := running{n.Addresses(), func() {
-		t.Helper()
-		if ctx.Err() != nil {
-			return
-		}
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}}
-	t.Cleanup(r.stop)
-	<-n.Ready()
-	return r
 }
 
 // metric returns a metric without labels.
@@ -93,14 +58,14 @@ func metric(t *testing.T, ops, name string) float64 {
 // sender is somebody who sends files to bob.
 type sender struct {
 	*client.Account
-	token given
+	token client.StaticToken
 	to    string
 }
 
 func newSender(t *testing.T, at string) sender {
 	t.Helper()
 	ann, bob := edgetest.SignIn(t, at, "+4915120000001", "ann"), edgetest.SignIn(t, at, "+4915120000002", "bob")
-	return sender{nil, given(ann.AccessToken), string(fabric.Direct(ann.User.ID, bob.User.ID))}.at(at)
+	return sender{nil, client.StaticToken(ann.AccessToken), string(fabric.Direct(ann.User.ID, bob.User.ID))}.at(at)
 }
 
 // at is the sender at a node.
@@ -108,12 +73,6 @@ func (s sender) at(url string) sender {
 	s.Account = client.NewAccount(client.API{URL: url}, s.token)
 	return s
 }
-
-// given is a token that needs no renewal within the test.
-type given string
-
-// Token implements client.TokenSource.
-func (g given) Token(context.Context, string) (string, error) { return string(g), nil }
 
 // upload uploads a file with contents of its own.
 func (s sender) upload(t *testing.T, seed byte) (fabric.MediaID, []byte) {
@@ -136,33 +95,13 @@ func (s sender) loads(t *testing.T, id fabric.MediaID, want []byte) {
 }
 
 // streams returns which streams a NATS server has, by the keys of a data folder.
-func streams(t *testing.T, at, data string) (names []string) {
+func streams(t *testing.T, at, data string) []string {
 	t.Helper()
 	keys, err := auth.ReadKeys(filepath.Join(data, "keys"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, seed, err := keys.Creds(subjects.RoleOperator)
-	if err != nil {
-		t.Fatal(err)
-	}
-	nc, err := nats.Connect(at, nats.UserJWTAndSeed(token, string(seed)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list := js.StreamNames(t.Context())
-	for name := range list.Name() {
-		names = append(names, name)
-	}
-	if err := list.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return names
+	return (&weftest.NATS{URL: at, Keys: keys}).Streams(t)
 }
 
 // Files are on a NATS server in a process of its own, in all shards and nowhere else. Killed, it is started again where it
@@ -170,14 +109,14 @@ func streams(t *testing.T, at, data string) (names []string) {
 func TestFilesInAProcessOfTheirOwn(t *testing.T) {
 	cfg := apart(t)
 	cfg.Shards = 3
-	n := run(t, cfg)
-	if got, want := strings.Join(streams(t, n.Media, cfg.Data), " "), "OBJ_MEDIA_0 OBJ_MEDIA_1 OBJ_MEDIA_2"; got != want {
+	at, stop := nodetest.Start(t, cfg)
+	if got, want := strings.Join(streams(t, at.Media, cfg.Data), " "), "OBJ_MEDIA_0 OBJ_MEDIA_1 OBJ_MEDIA_2"; got != want {
 		t.Errorf("its streams are %s, want %s", got, want)
 	}
-	if got := strings.Join(streams(t, n.NATS, cfg.Data), " "); strings.Contains(got, "OBJ_MEDIA") {
+	if got := strings.Join(streams(t, at.NATS, cfg.Data), " "); strings.Contains(got, "OBJ_MEDIA") {
 		t.Errorf("the fabric's server has files: %s", got)
 	}
-	s := newSender(t, n.Clients)
+	s := newSender(t, at.Clients)
 	files := make(map[fabric.MediaID][]byte)
 	for seed := range byte(8) {
 		id, data := s.upload(t, seed)
@@ -187,20 +126,20 @@ func TestFilesInAProcessOfTheirOwn(t *testing.T) {
 	if nice, err := syscall.Getpriority(syscall.PRIO_PROCESS, pid); err != nil || 20-nice <= 0 { // the system call gives 20 less it
 		t.Errorf("it stands back by %d, %v: want more than 0", 20-nice, err)
 	}
-	if rss := metric(t, n.Ops, "weft_media_nats_process_resident_memory_bytes"); rss < 1<<20 {
+	if rss := metric(t, at.Ops, "weft_media_nats_process_resident_memory_bytes"); rss < 1<<20 {
 		t.Errorf("its memory is %v bytes", rss)
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	weftest.Eventually(t, "it is started again", func() bool { return metric(t, n.Ops, "weft_media_nats_restarts_total") == 1 })
+	weftest.Eventually(t, "it is started again", func() bool { return metric(t, at.Ops, "weft_media_nats_restarts_total") == 1 })
 	for id, data := range files {
 		s.loads(t, id, data)
 	}
 	id, data := s.upload(t, 99)
 	s.loads(t, id, data)
 	again := pidIn(t, filepath.Join(cfg.Data, "media"))
-	n.stop()
+	stop()
 	if err := syscall.Kill(again, 0); err == nil {
 		t.Errorf("process %d outlives the node", again)
 	}
@@ -226,31 +165,31 @@ func TestFilesMoveToTheirServer(t *testing.T) {
 	cfg := apart(t)
 	before := cfg
 	before.MediaServer = node.MediaServer{}
-	n := run(t, before)
-	s := newSender(t, n.Clients)
+	at, stop := nodetest.Start(t, before)
+	s := newSender(t, at.Clients)
 	id, data := s.upload(t, 1)
-	n.stop()
+	stop()
 	if err := os.WriteFile(filepath.Join(cfg.Data, "VERSION"), []byte("1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
-	n = run(t, cfg)
-	s = s.at(n.Clients)
+	at, stop = nodetest.Start(t, cfg)
+	s = s.at(at.Clients)
 	s.loads(t, id, data)
 	other, more := s.upload(t, 2)
 	s.loads(t, other, more)
-	if got := strings.Join(streams(t, n.NATS, cfg.Data), " "); strings.Contains(got, "OBJ_MEDIA") {
+	if got := strings.Join(streams(t, at.NATS, cfg.Data), " "); strings.Contains(got, "OBJ_MEDIA") {
 		t.Errorf("the fabric's server has files still: %s", got)
 	}
-	n.stop()
+	stop()
 	if v, err := os.ReadFile(filepath.Join(cfg.Data, "VERSION")); err != nil || string(v) != "2\n" {
 		t.Errorf("the folder's version is %q, %v", v, err)
 	}
 	if _, err := node.Start(t.Context(), before); err == nil || !strings.Contains(err.Error(), "this fabric's files are in") {
 		t.Errorf("without a server for files: %v", err)
 	}
-	n = run(t, cfg)
-	s = s.at(n.Clients)
+	at, _ = nodetest.Start(t, cfg)
+	s = s.at(at.Clients)
 	s.loads(t, id, data)
 	s.loads(t, other, more)
 }
@@ -269,7 +208,7 @@ func TestMediaNATSOfAFabric(t *testing.T) {
 	t.Cleanup(func() { media.Shutdown(); media.WaitForShutdown() })
 	back := c.process(t, node.Users, node.Chats, node.History, node.Presence, node.Receipts, node.Ingest, node.Media, node.Push)
 	back.Dev, back.Postgres, back.MediaNATS = true, weftest.Postgres(t), media.ClientURL()
-	run(t, back)
+	nodetest.Start(t, back)
 	front := c.process(t, node.Edge)
 	at := nodetest.Run(t, front)
 	if want := media.Addr().String(); at.Media != want {

@@ -1,10 +1,8 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -26,7 +24,11 @@ func (n *Node) permit(ctx context.Context, f natsconfig.Fabric) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, urls := range slices.Compact([]string{n.natsURLs(), cmp.Or(n.cfg.MediaNATS, n.natsURLs())}) {
+	servers := []string{n.natsURLs()}
+	if n.cfg.MediaNATS != "" {
+		servers = append(servers, n.cfg.MediaNATS)
+	}
+	for _, urls := range servers {
 		nc, err := nats.Connect(urls, nats.Name("weft permit"), nats.UserJWTAndSeed(token, string(seed)))
 		if err != nil {
 			return fmt.Errorf("connect to the system account: %w", err)

@@ -108,3 +108,16 @@ func (n *NATS) JetStream(t testing.TB) jetstream.JetStream {
 func Logger(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
+
+// Streams returns the names of all streams that the server has.
+func (n *NATS) Streams(t testing.TB) (names []string) {
+	t.Helper()
+	list := n.JetStream(t).StreamNames(t.Context())
+	for name := range list.Name() {
+		names = append(names, name)
+	}
+	if err := list.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return names
+}

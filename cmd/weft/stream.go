@@ -284,12 +284,12 @@ func (f controlFlags) provision(ctx context.Context, shards int, to settings) (n
 		return none, err
 	}
 	if others {
-		files, js, err := media.jetstream(subjects.RoleProvision)
+		there, files, err := media.jetstream(subjects.RoleProvision)
 		if err != nil {
 			return none, err
 		}
-		defer files.Close()
-		cfg.Media, cfg.MediaAt = js, node.Hosts(media.NATS)
+		defer there.Close()
+		cfg.Media, cfg.MediaAt = files, node.Hosts(media.NATS)
 	}
 	is, err := natsconfig.Provision(ctx, js, cfg)
 	if err != nil {

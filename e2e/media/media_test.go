@@ -45,13 +45,8 @@ func signIn(t *testing.T, at, phone string) client.Grant {
 	return g
 }
 
-// fixed is a token that needs no renewal within the test.
-type fixed string
-
-func (f fixed) Token(context.Context, string) (string, error) { return string(f), nil }
-
 func account(at string, g client.Grant) *client.Account {
-	return client.NewAccount(client.API{URL: at}, fixed(g.AccessToken))
+	return client.NewAccount(client.API{URL: at}, client.StaticToken(g.AccessToken))
 }
 
 // killer kills the server once at each of some stages, and starts it again where it was: all of it, and each third time only

@@ -8,7 +8,7 @@ import (
 )
 
 // turns has few parts written at once, whoever's they are: ten uploads fill neither the connection nor the server with more
-// than these. While others want to write, `pauses` times what a part took passes before a turn goes on to the next one, so that
+// than these. While others want to write, some times what a part took passes before a turn goes on to the next one, so that
 // messages have the machine and the disk for most of the time. An upload that has no others beside it waits for nobody.
 type turns struct {
 	free    chan struct{} // a token for each turn

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/weft-im/weft/door"
@@ -22,23 +23,31 @@ func Config(t testing.TB) node.Config {
 	}
 }
 
-// Run runs a node until the test ends, and returns where it is once its edge takes clients.
-func Run(t testing.TB, cfg node.Config) node.Addresses {
+// Start runs a node until the test ends or stops it, and returns where it is once all its roles serve.
+func Start(t testing.TB, cfg node.Config) (at node.Addresses, stop func()) {
 	t.Helper()
 	n, err := node.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
+	stop = sync.OnceFunc(func() {
+		end()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
-	at := n.Addresses()
+	t.Cleanup(stop)
+	<-n.Ready()
+	return n.Addresses(), stop
+}
+
+// Run is Start until the test ends, and waits until the node's edge takes clients.
+func Run(t testing.TB, cfg node.Config) node.Addresses {
+	t.Helper()
+	at, _ := Start(t, cfg)
 	weftest.Eventually(t, "the node takes clients", func() bool {
 		resp, err := http.Get(at.Clients + "/readyz")
 		if err != nil {
