@@ -53,8 +53,8 @@ func TestTwoPeopleInTwoWindows(t *testing.T) {
 	bob.state("Hi Ann", "read")
 
 	// the server is killed: both see it; what ann writes meanwhile waits, and is sent once the server is back
-	ann.away(true)
-	bob.away(true)
+	ann.away()
+	bob.away()
 	address := strings.TrimPrefix(p.URL, "http://")
 	p.Kill()
 	ann.sees("the connection is lost", `document.querySelector('[data-testid=connection-state]').dataset.state === 'waiting'`)
@@ -64,8 +64,6 @@ func TestTwoPeopleInTwoWindows(t *testing.T) {
 	weftest.StartWeft(t, data, address)
 	ann.live()
 	bob.live()
-	ann.away(false)
-	bob.away(false)
 	bob.state("while it was down", "in")
 	ann.state("while it was down", "read")
 	bob.send("welcome back")
@@ -85,7 +83,7 @@ func TestTwoPeopleInTwoWindows(t *testing.T) {
 
 	// she signs out, and nothing of hers stays
 	ann.choose("main-menu", "sign-out")
-	ann.away(true) // the server ends with the test, maybe before it has answered that she has
+	ann.away() // the server ends with the test, maybe before it has answered that she has
 	ann.sees("the sign-in is there", `!!document.querySelector('[data-testid=phone]')`)
 	if kept := value[int](ann, `localStorage.length + sessionStorage.length`); kept != 0 {
 		t.Errorf("%d entries are kept after signing out", kept)

@@ -135,16 +135,14 @@ func TestAnUploadOutlivesItsPage(t *testing.T) {
 
 	// the server is killed: the upload waits, and goes on with the next one
 	ann.sees("that it is further", `+document.querySelector('[data-testid=upload]')?.dataset.bytes > 8_000_000`)
-	ann.away(true)
-	bob.away(true)
+	ann.away()
+	bob.away()
 	p.Kill()
 	ann.sees("that it waits", `document.querySelector('[data-testid=upload]').dataset.state === 'waiting'`)
 	weftest.StartWeft(t, data, strings.TrimPrefix(p.URL, "http://"))
 	ann.live()
 	bob.live()
 	ann.sees("that it goes on, and not from the beginning", `(b => b > 6_000_000)(+(document.querySelector('[data-testid=upload]')?.dataset.bytes ?? 0))`)
-	ann.away(false)
-	bob.away(false)
 	ann.slow(-1)
 
 	// bob has it, as a card, byte for byte

@@ -187,7 +187,7 @@ func TestNotifications(t *testing.T) {
 
 	// Without a server, what is installed starts and shows the chats as they were.
 	time.Sleep(1500 * time.Millisecond) // the list is kept once a second
-	ann.away(true)
+	ann.away()
 	p.Kill()
 	ann.do("open the page", chromedp.Navigate(p.URL))
 	ann.lists("Cem")

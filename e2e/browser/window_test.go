@@ -52,7 +52,7 @@ type window struct {
 	ctx context.Context
 
 	mu       sync.Mutex
-	offline  bool     // the server is away: failed requests are to be expected
+	outage   bool     // the server has been away: failed connections are to be expected
 	expected []string // what its page says besides, by a part of it
 	said     []string // of those, what it has said
 }
@@ -114,7 +114,6 @@ func newWindow(t *testing.T, who, url string, s size, parent context.Context, op
 func (w *window) heard(m chromedp.ConsoleMessage) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	offline := w.offline
 	text := m.Text + " " + m.URL
 	if slices.ContainsFunc(w.expected, func(e string) bool { return strings.Contains(text, e) }) {
 		w.said = append(w.said, text)
@@ -122,7 +121,7 @@ func (w *window) heard(m chromedp.ConsoleMessage) {
 	}
 	connection := strings.Contains(text, "ERR_CONNECTION") || strings.Contains(m.Text, "WebSocket connection")
 	switch {
-	case offline && connection:
+	case w.outage && connection:
 	case m.IsException(), m.Type == "error", m.Type == "warning":
 		w.t.Errorf("%s: the page says: %s (%s)", w.who, m, m.URL)
 	}
@@ -145,11 +144,12 @@ func (w *window) complains(text string) {
 	})
 }
 
-// away says that the server is going away, or is back.
-func (w *window) away(is bool) {
+// away says that the server is going away. Connections that failed meanwhile may be told of seconds after it is back, with
+// the time of the telling: the browser has been seen to do so under load.
+func (w *window) away() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.offline = is
+	w.outage = true
 }
 
 // do runs actions.
