@@ -93,10 +93,13 @@ func runMedia(ctx context.Context, cfg MediaConfig) (_ *Report, err error) {
 	return m.report, nil
 }
 
-// account returns a user's, and the channel that they upload into.
-func (m *mediaRun) account(i int) (*client.Account, string) {
-	u, next := m.users[i], m.users[(i+1)%len(m.users)]
-	return client.NewAccount(client.API{URL: m.up.URL}, client.StaticToken(u.Access)), string(next.ID)
+// uploads returns who uploads at once, each into the chat with the next one.
+func (m *mediaRun) uploads() uploadOrder {
+	order := uploadOrder{URL: m.up.URL, Bytes: m.cfg.Bytes}
+	for i := range m.cfg.Uploads {
+		order.By = append(order.By, uploader{Access: m.users[i].Access, To: string(m.users[i+1].ID)})
+	}
+	return order
 }
 
 // pattern is a file without end whose parts all differ, and which costs nothing to make.
@@ -116,15 +119,6 @@ func (p pattern) ReadAt(b []byte, at int64) (n int, err error) {
 	return n, nil
 }
 
-func (m *mediaRun) upload(ctx context.Context, i int, body io.ReaderAt) (client.Media, error) {
-	a, to := m.account(i)
-	f, err := a.Upload(ctx, client.Upload{To: to, Name: "bench.bin", Size: m.cfg.Bytes, Body: body})
-	if err != nil {
-		return f, fmt.Errorf("bench: upload: %w", err)
-	}
-	return f, nil
-}
-
 // mibs returns MiB a second.
 func (m *mediaRun) mibs(took time.Duration) float64 {
 	return float64(m.cfg.Bytes) / (1 << 20) / took.Seconds()
@@ -138,13 +132,14 @@ func (m *mediaRun) throughput(ctx context.Context) error {
 	}
 	var ours, down float64
 	var f client.Media
+	a := client.NewAccount(client.API{URL: m.up.URL}, client.StaticToken(m.users[0].Access))
 	for range 2 {
 		began := time.Now()
-		if f, err = m.upload(ctx, 0, newPattern()); err != nil {
-			return err
+		f, err = a.Upload(ctx, client.Upload{To: string(m.users[1].ID), Name: "bench.bin", Size: m.cfg.Bytes, Body: newPattern()})
+		if err != nil {
+			return fmt.Errorf("bench: upload: %w", err)
 		}
 		ours = max(ours, m.mibs(time.Since(began)))
-		a, _ := m.account(0)
 		began = time.Now()
 		n, err := a.Download(ctx, f.ID, io.Discard)
 		if err != nil || n != m.cfg.Bytes {
@@ -294,7 +289,7 @@ const (
 )
 
 // busy watches a chat and the server's memory while files go up, and the chat in between while their bytes stop coming.
-func (m *mediaRun) busy(ctx context.Context) error {
+func (m *mediaRun) busy(ctx context.Context) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	chat, err := m.chat(ctx)
@@ -312,16 +307,15 @@ func (m *mediaRun) busy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g := new(gate)
-	g.close()
-	done, noMore := context.WithCancel(ctx)
-	failed := make([]error, m.cfg.Uploads)
-	var uploads, watchers sync.WaitGroup
-	for i := range m.cfg.Uploads {
-		uploads.Go(func() { _, failed[i] = m.upload(ctx, i, gated{newPattern(), g}) })
+	up, err := startUploads(ctx, m.cfg.Weft, m.uploads())
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, up.close()) }()
+	done, noMore := context.WithCancel(ctx)
+	var watchers sync.WaitGroup
 	watchers.Go(func() {
-		uploads.Wait()
+		<-up.done
 		noMore()
 	})
 	var most int
@@ -329,21 +323,25 @@ func (m *mediaRun) busy(ctx context.Context) error {
 	watchers.Go(func() { most, blind = m.peak(done) })
 	calm, during := newLatency(), newLatency()
 	var took time.Duration
-	for done.Err() == nil {
+	var lost error
+	for done.Err() == nil && lost == nil {
 		_ = sleep(done, settle) // where one of these waits is cut short, the loop's condition tells
 		chat.measure(calm)
 		_ = sleep(done, m.cfg.Calm)
 		chat.measure(during)
-		g.open()
+		lost = up.open(true)
 		began := time.Now()
 		_ = sleep(done, calmsAnUpload*m.cfg.Calm)
 		took += time.Since(began)
-		g.close()
+		lost = errors.Join(lost, up.open(false))
 		chat.measure(nil)
+	}
+	if lost != nil {
+		stop()
 	}
 	watchers.Wait()
 	_ = sleep(ctx, settle) // a context that has ended is reported below
-	if err := errors.Join(append(failed, blind, chat.failure(), ctx.Err())...); err != nil {
+	if err := errors.Join(lost, up.err, blind, chat.failure(), ctx.Err()); err != nil {
 		return err
 	}
 	m.report.add("uploads_mib_s", "uploads at once", number(m.mibs(took)*float64(m.cfg.Uploads)), "MiB/s")
@@ -356,25 +354,6 @@ func (m *mediaRun) busy(ctx context.Context) error {
 		m.report.add("chat_ratio", "p99 during to p99 in calm", number(*then / *before), "×")
 	}
 	return nil
-}
-
-// gate lets bytes through while it is open.
-type gate struct{ mu sync.RWMutex }
-
-func (g *gate) close() { g.mu.Lock() }
-func (g *gate) open()  { g.mu.Unlock() }
-
-// gated is a file whose bytes come while its gate is open.
-type gated struct {
-	pattern
-	gate *gate
-}
-
-// ReadAt implements io.ReaderAt.
-func (f gated) ReadAt(b []byte, at int64) (int, error) {
-	f.gate.mu.RLock()
-	defer f.gate.mu.RUnlock()
-	return f.pattern.ReadAt(b, at)
 }
 
 // peak returns the most resident memory that the server has until ctx ends, in bytes.

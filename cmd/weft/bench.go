@@ -23,6 +23,7 @@ type benchCmd struct {
 	Archive   benchArchiveCmd `cmd:"" help:"The history role archives a log; needs no server."`
 	Push      benchPushCmd    `cmd:"" help:"The push role looks who is owed what, and sends it; needs no server."`
 	LogServer benchLogCmd     `cmd:"" hidden:""`
+	Uploads   benchUploadsCmd `cmd:"" hidden:""`
 }
 
 // benchOutput is what every mode has.
@@ -179,6 +180,14 @@ func (c *benchMediaCmd) Run(ctx context.Context) error {
 		Dir: c.Dir, Bytes: c.MiB << 20, Uploads: c.Uploads, Pairs: c.Pairs, Every: c.Every, Calm: c.Calm, Note: note,
 	})
 	return c.tell(report, err)
+}
+
+// benchUploadsCmd is the process that uploads files while media measures a chat.
+type benchUploadsCmd struct{}
+
+// Run uploads until its orders end.
+func (c *benchUploadsCmd) Run(ctx context.Context) error {
+	return bench.ServeUploads(ctx, os.Stdin, os.Stdout)
 }
 
 // benchLogCmd is the process with the log that archive starts beside itself.
