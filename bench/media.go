@@ -93,8 +93,8 @@ func runMedia(ctx context.Context, cfg MediaConfig) (_ *Report, err error) {
 	return m.report, nil
 }
 
-// uploads returns who uploads at once, each into the chat with the next one.
-func (m *mediaRun) uploads() uploadOrder {
+// uploadOrder is who uploads at once, each into the chat with the next one.
+func (m *mediaRun) uploadOrder() uploadOrder {
 	order := uploadOrder{URL: m.up.URL, Bytes: m.cfg.Bytes}
 	for i := range m.cfg.Uploads {
 		order.By = append(order.By, uploader{Access: m.users[i].Access, To: string(m.users[i+1].ID)})
@@ -307,7 +307,7 @@ func (m *mediaRun) busy(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	up, err := startUploads(ctx, m.cfg.Weft, m.uploads())
+	up, err := startUploads(ctx, m.cfg.Weft, m.uploadOrder())
 	if err != nil {
 		return err
 	}

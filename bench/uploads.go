@@ -1,16 +1,12 @@
 package bench
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"sync"
-	"time"
 
 	"github.com/weft-im/weft/client"
 )
@@ -43,7 +39,7 @@ func ServeUploads(ctx context.Context, orders io.Reader, answers io.Writer) erro
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	g := new(gate)
-	g.close()
+	g.open(false)
 	failed := make([]error, len(order.By))
 	var uploads, all sync.WaitGroup
 	for i, by := range order.By {
@@ -61,17 +57,13 @@ func ServeUploads(ctx context.Context, orders io.Reader, answers io.Writer) erro
 		}
 		said = json.NewEncoder(answers).Encode(done)
 	})
-	open, err := false, error(nil)
-	for err == nil {
-		was := open
-		if err = read.Decode(&open); err == nil && open != was {
-			g.turn(open)
-		}
+	var open bool
+	err := read.Decode(&open)
+	for ; err == nil; err = read.Decode(&open) {
+		g.open(open)
 	}
 	cancel()
-	if !open {
-		g.open() // who waits for bytes sees that it is over
-	}
+	g.open(true) // who waits for bytes sees that it is over
 	all.Wait()
 	if errors.Is(err, io.EOF) {
 		err = nil
@@ -79,18 +71,20 @@ func ServeUploads(ctx context.Context, orders io.Reader, answers io.Writer) erro
 	return errors.Join(err, said)
 }
 
-// gate lets bytes through while it is open.
-type gate struct{ mu sync.RWMutex }
+// gate lets bytes through while it is open. One goroutine opens and closes it.
+type gate struct {
+	mu   sync.RWMutex
+	shut bool // and mu is locked
+}
 
-func (g *gate) close() { g.mu.Lock() }
-func (g *gate) open()  { g.mu.Unlock() }
-
-func (g *gate) turn(open bool) {
-	if open {
-		g.open()
-	} else {
-		g.close()
+func (g *gate) open(is bool) {
+	switch {
+	case is && g.shut:
+		g.mu.Unlock()
+	case !is && !g.shut:
+		g.mu.Lock()
 	}
+	g.shut = !is
 }
 
 // gated is a file whose bytes come while its gate is open.
@@ -106,78 +100,46 @@ func (f gated) ReadAt(b []byte, at int64) (int, error) {
 	return f.pattern.ReadAt(b, at)
 }
 
-// uploads is ServeUploads in a process of its own: who uploads is on a device of its own as well, and a chat beside that is
-// measured must not wait for it in its own process.
-type uploads struct {
-	cmd    *exec.Cmd
-	orders io.WriteCloser
-	done   chan struct{} // closed once all are through
-	err    error         // of them; to be read then
+// uploadProcess is ServeUploads in a process of its own: who uploads is on a device of its own as well, and a chat beside that
+// is measured must not wait for it in its own process.
+type uploadProcess struct {
+	*ordered
+	done chan struct{} // closed once all are through
+	err  error         // of them; to be read then
 }
 
-// startUploads starts weft (this program itself where it is empty) as `weft bench uploads`.
-func startUploads(ctx context.Context, weft string, order uploadOrder) (*uploads, error) {
-	path, err := program(weft)
+func startUploads(ctx context.Context, weft string, order uploadOrder) (*uploadProcess, error) {
+	process, err := startOrdered(ctx, weft, "uploads")
 	if err != nil {
 		return nil, err
 	}
-	u := &uploads{cmd: exec.CommandContext(ctx, path, "bench", "uploads"), done: make(chan struct{})}
-	u.cmd.Stderr = os.Stderr
-	u.cmd.WaitDelay = 10 * time.Second
-	answers, err := u.cmd.StdoutPipe()
-	if err == nil {
-		u.orders, err = u.cmd.StdinPipe()
-	}
-	if err == nil {
-		err = u.cmd.Start()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("bench: start the uploads' process: %w", err)
-	}
-	go func() { // until the process ends, which close waits for
-		defer close(u.done)
+	p := &uploadProcess{ordered: process, done: make(chan struct{})}
+	go func() { // until the process answers or ends, which close waits for
+		defer close(p.done)
 		var done uploadsDone
-		lines := bufio.NewScanner(answers)
-		switch {
-		case !lines.Scan():
-			u.err = errors.Join(errors.New("bench: the uploads' process ended"), lines.Err())
-		case json.Unmarshal(lines.Bytes(), &done) != nil:
-			u.err = fmt.Errorf("bench: the uploads' process says %.200q", lines.Text())
-		case done.Failed != "":
-			u.err = fmt.Errorf("bench: upload: %s", done.Failed)
+		if p.err = p.answer(&done); p.err == nil && done.Failed != "" {
+			p.err = fmt.Errorf("bench: upload: %s", done.Failed)
 		}
 	}()
-	if err := u.say(order); err != nil {
-		return nil, errors.Join(err, u.close())
+	if err := p.order(order); err != nil {
+		return nil, errors.Join(err, p.close())
 	}
-	return u, nil
+	return p, nil
 }
 
 // open has their bytes come, or stop coming. Once they are through it does nothing.
-func (u *uploads) open(is bool) error {
+func (p *uploadProcess) open(is bool) error {
 	select {
-	case <-u.done:
+	case <-p.done:
 		return nil
 	default:
-		return u.say(is)
+		return p.order(is)
 	}
 }
 
-func (u *uploads) say(what any) error {
-	if err := json.NewEncoder(u.orders).Encode(what); err != nil {
-		return fmt.Errorf("bench: tell the uploads' process: %w", err)
-	}
-	return nil
-}
-
-// close ends the process, which ends where there are no more orders.
-func (u *uploads) close() error {
-	if err := u.orders.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		return fmt.Errorf("bench: end the uploads' process: %w", err)
-	}
-	<-u.done
-	if err := u.cmd.Wait(); err != nil {
-		return fmt.Errorf("bench: the uploads' process: %w", err)
-	}
-	return nil
+// close ends the process, and what it has under way.
+func (p *uploadProcess) close() error {
+	err := p.orders.Close() // then it answers, or ends
+	<-p.done
+	return errors.Join(err, p.ordered.close())
 }

@@ -88,6 +88,7 @@ func (w *window) notifiedOf(give func(), want ...string) {
 			if _, err := chromedp.Call(w.ctx, serviceworker.StopAllWorkers, cdp.Empty{}); err != nil {
 				w.t.Fatal(err)
 			}
+			w.t.Log("the service worker was deaf: it is stopped, and given the pushes again")
 			give()
 			given = time.Now()
 		}
@@ -172,7 +173,7 @@ func TestNotifications(t *testing.T) {
 	deliver := func(push int, want ...string) {
 		t.Helper()
 		pushes := web.Await("ann", push)[n:]
-		n = push
+		n += len(pushes)
 		ann.notifiedOf(func() {
 			for _, push := range pushes {
 				if _, err := chromedp.Call(ann.ctx, serviceworker.DeliverPushMessage, serviceworker.DeliverPushMessageParams{
