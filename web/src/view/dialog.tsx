@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { CloseIcon } from "./icons";
 
 interface Props {
@@ -12,11 +12,14 @@ interface Props {
 /** Something that is done before anything else. The browser keeps the focus in it, and gives it back. */
 export function Dialog({ title, close, children, testid }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    dialog.current!.showModal();
+  // A layout effect: an effect of the one that shows it may run first, and what is not shown yet takes no focus.
+  useLayoutEffect(() => {
+    const shown = dialog.current!;
+    shown.showModal();
+    return () => shown.close(); // one that is removed as it is gives no focus back
   }, []);
   return (
-    <dialog ref={dialog} class="dialog" aria-label={title} data-testid={testid} onClose={close}
+    <dialog ref={dialog} class="dialog" aria-label={title} data-testid={testid} onClose={() => dialog.current && close()}
       onKeyDown={(e) => e.stopPropagation()} onClick={(e) => e.target === dialog.current && dialog.current?.close()}>
       <div class="dialog-content">
         <header class="dialog-head">
