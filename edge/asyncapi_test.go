@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -33,7 +32,7 @@ import (
 	"github.com/weft-im/weft/push"
 	"github.com/weft-im/weft/push/pushtest"
 	"github.com/weft-im/weft/service"
-	"github.com/weft-im/weft/storage/sqlite"
+	"github.com/weft-im/weft/storage/enginetest"
 	"github.com/weft-im/weft/subjects"
 	"github.com/weft-im/weft/users"
 	"github.com/weft-im/weft/weftest"
@@ -378,11 +377,7 @@ func askForCode(t *testing.T, doc *asyncapi) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weft.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	role, err := users.New(t.Context(), server.Connect(t), store, keys.Issuer(), users.Config{}, weftest.Logger(t), prometheus.NewRegistry())
+	role, err := users.New(t.Context(), server.Connect(t), enginetest.Open(t), keys.Issuer(), users.Config{}, weftest.Logger(t), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,9 +387,6 @@ func askForCode(t *testing.T, doc *asyncapi) {
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		if err := store.Close(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -53,6 +53,32 @@ func Postgres(t testing.TB) string {
 	return p.Database(t)
 }
 
+// template is the database that PostgresLike copies.
+var template struct {
+	sync.Once
+	err error
+}
+
+// PostgresLike returns the URL of a database of the test's own that is a copy of one that prepare has filled. The first
+// call of a process prepares it, for all: a process has one kind.
+func PostgresLike(t testing.TB, prepare func(url string) error) string {
+	t.Helper()
+	p, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "copied"
+	template.Do(func() {
+		if template.err = p.exec(context.Background(), "CREATE DATABASE "+name); template.err == nil {
+			template.err = prepare(p.url(name))
+		}
+	})
+	if template.err != nil {
+		t.Fatal(template.err)
+	}
+	return p.database(t, name)
+}
+
 // StartPostgres starts a server of the test's own, with settings as `name=value`.
 func StartPostgres(t testing.TB, settings ...string) *PostgresServer {
 	t.Helper()
@@ -71,8 +97,14 @@ func StartPostgres(t testing.TB, settings ...string) *PostgresServer {
 // Database makes an empty database and returns its URL. It is dropped when the test ends.
 func (p *PostgresServer) Database(t testing.TB) string {
 	t.Helper()
+	return p.database(t, "template1") // PostgreSQL's own, for what is empty
+}
+
+// database makes a copy of another one.
+func (p *PostgresServer) database(t testing.TB, of string) string {
+	t.Helper()
 	name := fmt.Sprintf("test%d", databases.Add(1))
-	if err := p.exec(t.Context(), "CREATE DATABASE "+name); err != nil {
+	if err := p.exec(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+of); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -7,10 +7,13 @@
 package enginetest
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/weft-im/weft/storage/postgres"
@@ -41,9 +44,9 @@ func Open(t testing.TB) storagetest.Store {
 	var err error
 	switch name := named(engine); name {
 	case onSQLite:
-		store, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weft.db"))
+		store, err = sqlite.Open(t.Context(), SQLite(t))
 	case onPostgres:
-		store, err = postgres.Open(t.Context(), weftest.Postgres(t))
+		store, err = postgres.Open(t.Context(), Postgres(t))
 	default:
 		t.Fatalf("%s is %q: want %s or %s", variable, name, onSQLite, onPostgres)
 	}
@@ -56,6 +59,52 @@ func Open(t testing.TB) storagetest.Store {
 		}
 	})
 	return store
+}
+
+// Migrating a database is what most tests would spend most of their time on, the more under the race detector. Each
+// process of tests does it once and copies that.
+
+// SQLite returns the path of an empty database of the test's own with the newest schema.
+func SQLite(t testing.TB) string {
+	t.Helper()
+	data, err := migratedSQLite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "weft.db")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var migratedSQLite = sync.OnceValues(func() (data []byte, err error) {
+	dir, err := os.MkdirTemp("", "enginetest")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "weft.db")
+	db, err := sqlite.Open(context.Background(), path)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Close(); err != nil { // which leaves all in one file
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+// Postgres returns the URL of an empty database of the test's own with the newest schema.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	return weftest.PostgresLike(t, func(url string) error {
+		db, err := postgres.Open(context.Background(), url)
+		if err != nil {
+			return err
+		}
+		return db.Close()
+	})
 }
 
 // named returns the engine that the variable names, or else the other one.

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/weft-im/weft/fabric"
+	"github.com/weft-im/weft/storage/enginetest"
 	"github.com/weft-im/weft/storage/postgres"
 	"github.com/weft-im/weft/storage/storagetest"
 	"github.com/weft-im/weft/weftest"
 )
 
 func TestPostgres(t *testing.T) {
-	storagetest.Run(t, func(t testing.TB) storagetest.Store { return open(t, weftest.Postgres(t)) })
+	storagetest.Run(t, func(t testing.TB) storagetest.Store { return open(t, enginetest.Postgres(t)) })
 }
 
 func open(t testing.TB, url string) *postgres.DB {

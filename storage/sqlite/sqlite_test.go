@@ -5,12 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weft-im/weft/storage/enginetest"
 	"github.com/weft-im/weft/storage/sqlite"
 	"github.com/weft-im/weft/storage/storagetest"
 )
 
 func TestSQLite(t *testing.T) {
-	storagetest.Run(t, func(t testing.TB) storagetest.Store { return open(t, filepath.Join(t.TempDir(), "weft.db")) })
+	storagetest.Run(t, func(t testing.TB) storagetest.Store { return open(t, enginetest.SQLite(t)) })
 }
 
 func open(t testing.TB, path string) *sqlite.DB {
