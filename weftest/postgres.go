@@ -53,30 +53,32 @@ func Postgres(t testing.TB) string {
 	return p.Database(t)
 }
 
-// template is the database that PostgresLike copies.
-var template struct {
-	sync.Once
-	err error
-}
-
-// PostgresLike returns the URL of a database of the test's own that is a copy of one that prepare has filled. The first
-// call of a process prepares it, for all: a process has one kind.
-func PostgresLike(t testing.TB, prepare func(url string) error) string {
-	t.Helper()
-	p, err := shared()
-	if err != nil {
-		t.Fatal(err)
-	}
-	const name = "copied"
-	template.Do(func() {
-		if template.err = p.exec(context.Background(), "CREATE DATABASE "+name); template.err == nil {
-			template.err = prepare(p.url(name))
+// PostgresCopies returns what gives each test a database of its own, a copy of one that prepare fills when the first test
+// asks.
+func PostgresCopies(prepare func(url string) error) func(testing.TB) string {
+	template := sync.OnceValues(func() (string, error) {
+		p, err := shared()
+		if err != nil {
+			return "", err
 		}
+		name := fmt.Sprintf("copied%d", databases.Add(1))
+		if err := p.exec(context.Background(), "CREATE DATABASE "+name); err != nil {
+			return "", err
+		}
+		return name, prepare(p.url(name))
 	})
-	if template.err != nil {
-		t.Fatal(template.err)
+	return func(t testing.TB) string {
+		t.Helper()
+		name, err := template()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := shared()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.database(t, name)
 	}
-	return p.database(t, name)
 }
 
 // StartPostgres starts a server of the test's own, with settings as `name=value`.

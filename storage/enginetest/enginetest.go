@@ -96,16 +96,13 @@ var migratedSQLite = sync.OnceValues(func() (data []byte, err error) {
 })
 
 // Postgres returns the URL of an empty database of the test's own with the newest schema.
-func Postgres(t testing.TB) string {
-	t.Helper()
-	return weftest.PostgresLike(t, func(url string) error {
-		db, err := postgres.Open(context.Background(), url)
-		if err != nil {
-			return err
-		}
-		return db.Close()
-	})
-}
+var Postgres = weftest.PostgresCopies(func(url string) error {
+	db, err := postgres.Open(context.Background(), url)
+	if err != nil {
+		return err
+	}
+	return db.Close()
+})
 
 // named returns the engine that the variable names, or else the other one.
 func named(otherwise string) string {

@@ -9,8 +9,11 @@ interface Props {
   testid?: string;
 }
 
-/** Something that is done before anything else. The browser keeps the focus in it, and gives it back. */
-export function Dialog({ title, close, children, testid }: Props) {
+/**
+ * A dialog element that is shown for as long as its component is there. The browser keeps the focus in it, and gives it
+ * back. closed goes on it as onClose, and tells of what people or the component itself close, not of its removal.
+ */
+export function useModal(close: () => void) {
   const dialog = useRef<HTMLDialogElement>(null);
   // A layout effect: an effect of the one that shows it may run first, and what is not shown yet takes no focus.
   useLayoutEffect(() => {
@@ -18,8 +21,14 @@ export function Dialog({ title, close, children, testid }: Props) {
     shown.showModal();
     return () => shown.close(); // one that is removed as it is gives no focus back
   }, []);
+  return { dialog, closed: () => dialog.current && close() };
+}
+
+/** Something that is done before anything else. */
+export function Dialog({ title, close, children, testid }: Props) {
+  const { dialog, closed } = useModal(close);
   return (
-    <dialog ref={dialog} class="dialog" aria-label={title} data-testid={testid} onClose={() => dialog.current && close()}
+    <dialog ref={dialog} class="dialog" aria-label={title} data-testid={testid} onClose={closed}
       onKeyDown={(e) => e.stopPropagation()} onClick={(e) => e.target === dialog.current && dialog.current?.close()}>
       <div class="dialog-content">
         <header class="dialog-head">

@@ -5,6 +5,7 @@ import { mediaOf, type ShownMedia } from "../store/media";
 import type { Thread } from "../store/thread";
 import { Blur } from "./blur";
 import { useSession } from "./context";
+import { useModal } from "./dialog";
 import { CloseIcon } from "./icons";
 import { download, Shown } from "./media";
 import { DownloadIcon, LeftIcon, RightIcon } from "./mediaicons";
@@ -18,10 +19,9 @@ interface Item {
 /** The pictures and films of a conversation, one at a time. Arrows move, Home and End go to the first and last, Escape closes. */
 export function Gallery({ thread, seq, close }: { thread: Thread; seq: number; close: () => void }) {
   const session = useSession();
-  const dialog = useRef<HTMLDialogElement>(null);
+  const { dialog, closed } = useModal(close);
   const current = useSignal(seq);
   const swipe = useRef<number | undefined>(undefined);
-  useEffect(() => dialog.current!.showModal(), []);
   const items = thread.window.value.messages.flatMap((message): Item[] => {
     const media = mediaOf(message);
     return media && (media.kind === "picture" || media.kind === "video") ? [{ message, media }] : [];
@@ -40,7 +40,7 @@ export function Gallery({ thread, seq, close }: { thread: Thread; seq: number; c
     ArrowLeft: () => go(at - 1), ArrowRight: () => go(at + 1), Home: () => go(0), End: () => go(items.length - 1),
   };
   return (
-    <dialog ref={dialog} class="gallery" aria-label="Pictures and films" data-testid="gallery" onClose={close}
+    <dialog ref={dialog} class="gallery" aria-label="Pictures and films" data-testid="gallery" onClose={closed}
       onKeyDown={(e) => {
         e.stopPropagation();
         if (e.target instanceof HTMLVideoElement || !keys[e.key]) return;
