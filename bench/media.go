@@ -322,11 +322,12 @@ func (m *mediaRun) busy(ctx context.Context) (err error) {
 	var blind error
 	watchers.Go(func() { most, blind = m.peak(done) })
 	calm, during := newLatency(), newLatency()
+	halves := [2]*latency{newLatency(), newLatency()} // of the calm, spell by spell
 	var took time.Duration
 	var lost error
-	for done.Err() == nil && lost == nil {
+	for turn := 0; done.Err() == nil && lost == nil; turn++ {
 		_ = sleep(done, settle) // where one of these waits is cut short, the loop's condition tells
-		chat.measure(calm)
+		chat.measure(calm, halves[turn%2])
 		_ = sleep(done, m.cfg.Calm)
 		chat.measure(during)
 		lost = up.open(true)
@@ -334,7 +335,7 @@ func (m *mediaRun) busy(ctx context.Context) (err error) {
 		_ = sleep(done, calmsAnUpload*m.cfg.Calm)
 		took += time.Since(began)
 		lost = errors.Join(lost, up.open(false))
-		chat.measure(nil)
+		chat.measure()
 	}
 	if lost != nil {
 		stop()
@@ -352,6 +353,9 @@ func (m *mediaRun) busy(ctx context.Context) (err error) {
 	m.report.addQuantiles("during", "send→receive during them", during)
 	if before, then := calm.quantiles(99)[0], during.quantiles(99)[0]; before != nil && then != nil {
 		m.report.add("chat_ratio", "p99 during to p99 in calm", number(*then / *before), "×")
+	}
+	if one, other := halves[0].quantiles(99)[0], halves[1].quantiles(99)[0]; one != nil && other != nil {
+		m.report.add("calm_ratio", "p99 of every other calm spell to that of the rest", number(*other / *one), "×")
 	}
 	return nil
 }
@@ -382,14 +386,14 @@ type chatter struct {
 	sending  sync.WaitGroup
 
 	mu   sync.Mutex
-	into []*latency // by spell, the last one is on: a message counts where it was sent
-	err  error      // of the first message that was not taken
+	into [][]*latency // by spell, the last one is on: a message counts where it was sent
+	err  error        // of the first message that was not taken
 }
 
 // chat has the pairs chat until it is closed.
 func (m *mediaRun) chat(ctx context.Context) (*chatter, error) {
 	ctx, stop := context.WithCancel(ctx)
-	c := &chatter{clock: clock{time.Now()}, stop: stop, into: []*latency{nil}}
+	c := &chatter{clock: clock{time.Now()}, stop: stop, into: [][]*latency{nil}}
 	connect := func(u user, handler func(client.Event)) (*client.Session, error) {
 		s, err := client.Connect(ctx, client.Options{URL: m.up.URL, Tokens: client.StaticToken(u.Access), Handler: handler})
 		if err == nil {
@@ -473,16 +477,17 @@ func (c *chatter) receive(e client.Event) {
 		return
 	}
 	c.mu.Lock()
-	l := c.into[body.Spell]
+	into := c.into[body.Spell]
 	c.mu.Unlock()
-	if l != nil {
-		l.recorder().record(c.clock.now() - body.At)
+	took := c.clock.now() - body.At
+	for _, l := range into {
+		l.recorder().record(took)
 	}
 }
 
-// measure records into l, or nowhere, what is sent from now on.
-func (c *chatter) measure(l *latency) {
+// measure records into each of these, or nowhere, what is sent from now on.
+func (c *chatter) measure(into ...*latency) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.into = append(c.into, l)
+	c.into = append(c.into, into)
 }

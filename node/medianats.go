@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -81,6 +82,7 @@ func RunMediaNATS(in io.Reader, out io.Writer, log *slog.Logger) (err error) {
 	if err := noteHolder(spec.Dir); err != nil {
 		return err
 	}
+	leaveCores()
 	srv, err := natsconfig.Start(natsconfig.ServerConfig{
 		Name: "weft-media", Listen: spec.Listen, StoreDir: spec.Dir, SyncInterval: spec.Sync,
 		Operator: spec.Operator, System: spec.System, Accounts: spec.Accounts, Log: log,
@@ -96,6 +98,14 @@ func RunMediaNATS(in io.Reader, out io.Writer, log *slog.Logger) (err error) {
 		return fmt.Errorf("say where the server is: %w", err)
 	}
 	return tendMemory(ctx, ofFiles)
+}
+
+// leaveCores has this process use half of the machine's cores at once: a thread of the chat that wakes up while one for files
+// runs does not always take its place. Whoever sets GOMAXPROCS has chosen.
+func leaveCores() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	}
 }
 
 // startMediaNATS starts the server of files, where the process has one.

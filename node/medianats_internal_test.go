@@ -3,6 +3,7 @@ package node
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -51,5 +52,21 @@ func TestPlaceMedia(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The process for files has half of the cores, unless somebody has chosen.
+func TestLeaveCores(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, tc := range []struct {
+		cores, want int
+		chosen      string
+	}{{8, 4, ""}, {3, 1, ""}, {1, 1, ""}, {8, 8, "8"}} {
+		t.Setenv("GOMAXPROCS", tc.chosen)
+		runtime.GOMAXPROCS(tc.cores)
+		leaveCores()
+		if got := runtime.GOMAXPROCS(0); got != tc.want {
+			t.Errorf("of %d cores it uses %d, want %d", tc.cores, got, tc.want)
+		}
 	}
 }

@@ -9,13 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filesSlice is what a thread for files may run at once before others can take its place, where the kernel lets a thread
-// choose (6.12 and later; others have a few milliseconds of their own). It is the least there is.
-const filesSlice = 100 * time.Microsecond
+// filesSlice is the slice of time that a thread for files asks for, where the kernel lets a thread choose (6.12 and later; it
+// ignores this before): the most there is. Threads have deadlines by their slices and weights, and one with a shorter slice
+// that wakes up takes the place of one with a longer. A short slice for files would be an early deadline: a message's thread
+// would wait until they sleep, or for the scheduler's next tick, which comes each 4 ms where CONFIG_HZ is 250.
+// https://docs.kernel.org/scheduler/sched-eevdf.html
+const filesSlice = 100 * time.Millisecond
 
 // standBack has others go before a process, with all threads that it has and will have: less weight, no taking another's
-// place on waking up (SCHED_BATCH), and giving up its own soon. Weight alone does not help a message, which needs little of
-// a core, but at once.
+// place on waking up (SCHED_BATCH), and leaving its own to who wakes up. Weight alone does not help a message, which needs
+// little of a core, but at once.
 func standBack(pid int) error {
 	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH, Nice: filesNice, Runtime: uint64(filesSlice)}
 	done := map[int]bool{}

@@ -16,7 +16,7 @@ type turns struct {
 }
 
 // pauses is how many times as long as a part took is left to others before the next one.
-const pauses = 4
+const pauses = 8
 
 // longestPause bounds the time that is left to others. A part that takes long says that the disk is behind.
 const longestPause = 500 * time.Millisecond
