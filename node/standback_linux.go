@@ -11,9 +11,9 @@ import (
 
 // filesSlice is the slice of time that a thread for files asks for, where the kernel lets a thread choose (6.12 and later; it
 // ignores this before): the most there is. Threads have deadlines by their slices and weights, and one with a shorter slice
-// that wakes up takes the place of one with a longer. A short slice for files would be an early deadline: a message's thread
-// would wait until they sleep, or for the scheduler's next tick, which comes each 4 ms where CONFIG_HZ is 250.
-// https://docs.kernel.org/scheduler/sched-eevdf.html
+// that wakes up takes the place of one with a longer, unless it has had more than its share. A short slice for files would
+// be an early deadline: a message's thread would wait until they sleep, or for the scheduler's next tick, which comes each
+// 4 ms where CONFIG_HZ is 250. https://docs.kernel.org/scheduler/sched-eevdf.html
 const filesSlice = 100 * time.Millisecond
 
 // standBack has others go before a process, with all threads that it has and will have: less weight, no taking another's
